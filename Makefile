@@ -1,0 +1,60 @@
+# picolase: `make` lists what there is. Set-up is automatic: every target makes .venv if it must.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_READY := .venv/.ready
+DEV_READY := .venv/.ready-dev
+
+# -n auto: one worker a core. loadgroup: tests that share a thing stay together (@pytest.mark.xdist_group).
+PYTEST_FLAGS := -rs -n auto --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak docs lock clean
+
+help: ## list the targets
+	@echo "picolase: controller and firmware-in-the-loop simulator for a picosecond medical laser"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(DEMO_READY): pyproject.toml requirements.lock
+	@$(PYTHON) tools/bootstrap.py demo
+	@touch $@
+
+$(DEV_READY): pyproject.toml requirements.lock
+	@$(PYTHON) tools/bootstrap.py dev
+	@touch $(DEMO_READY) $@
+
+demo: $(DEMO_READY) ## a simulated laser, the daemon and the web console, on this machine only
+	@$(BIN)/picolase demo
+
+test: $(DEV_READY) ## all tests; protocols/ and safety/ must be covered to the last branch
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --cov --cov-report=
+	@$(BIN)/python -m coverage report --include='protocols/*,safety/*' --fail-under=100
+
+check: $(DEV_READY) ## format, style, types, import contracts, generated documents
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if [ -e tools/generate.py ] || [ -d tools/generate ]; then \
+		echo "$(BIN)/python -m tools.generate --check"; $(BIN)/python -m tools.generate --check; \
+	else echo "no generated documents to check: there is no tools/generate yet"; fi
+
+bench: $(DEV_READY) ## speed, as ratios measured in one run
+	@if [ -e bench/__main__.py ]; then $(BIN)/python -m bench; \
+	else echo "there is no bench/ yet: nothing was measured" >&2; exit 1; fi
+
+soak: $(DEV_READY) ## all tests, with far more generated examples each; takes hours
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --hypothesis-profile=soak --timeout=7200
+
+docs: $(DEV_READY) ## write the generated documents and headers anew
+	@if [ -e tools/generate.py ] || [ -d tools/generate ]; then $(BIN)/python -m tools.generate; \
+	else echo "there is no tools/generate yet: nothing was written" >&2; exit 1; fi
+
+lock: ## resolve the newest versions and pin them in requirements.lock
+	@$(PYTHON) tools/bootstrap.py lock
+
+clean: ## remove everything that can be made again, .venv too
+	rm -rf .venv build dist htmlcov .coverage .coverage.* *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The daemon and its operators: sessions, records, telemetry, MQTT, API, web console and command line."""

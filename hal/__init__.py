@@ -1,0 +1,1 @@
+"""The laser as the host sees it: ports, connections, drivers and the outcomes of commands."""

@@ -1,0 +1,1 @@
+"""Tools that build and keep the project itself; nothing here is installed with it."""
