@@ -1,0 +1,362 @@
+"""The host's end of the reliable link, as a pure state machine.
+
+Theory of operation. Bytes and time go in (`receive`, `tick`), bytes and events come out (`outgoing`, the
+returned lists); nothing here waits. A session is opened by Connect/Connected with a fresh nonce on either
+side. Requests are stop-and-wait: one is on the wire, the others queue; a lost answer is answered by sending
+the same bytes again, which the device recognises by the sequence number. After five tries, a dead line or a
+NAK that cannot be mended the link is FAILED, and only a new link object leaves that state. STOP overtakes:
+it drops what is queued and is repeated until the device confirms it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from protocols import timing
+from protocols.frame import DELIMITER, Decoder, Frame, ParseError, encode
+from protocols.interface import INTERFACE_HASH
+from protocols.messages import Channel, Connect, Connected, Message, Nak, NakReason, Sender, Stop, Stopped
+from protocols.requests import Request
+
+_MENDABLE: Final = frozenset({NakReason.CRC, NakReason.LENGTH, NakReason.ENCODING, NakReason.SEQUENCE})
+
+
+class LinkState(enum.Enum):
+    """Where the link is; each state can only move down this list."""
+
+    IDLE = "not opened yet"
+    CONNECTING = "Connect sent, no answer yet"
+    UP = "session open"
+    FAILED = "given up: only a new link helps"
+
+
+class LinkFailure(enum.Enum):
+    """Why the link was given up."""
+
+    NO_ANSWER = "the device did not answer"
+    SILENT = "the device fell silent"
+    SESSION = "the device does not know the session: it restarted or serves another host"
+    DESYNCHRONISED = "host and device disagree about the next request"
+    VERSION = "the device speaks another protocol version"
+    REJECTED = "the device could not read a frame: interfaces differ"
+    STOP_UNCONFIRMED = "a stop was not confirmed in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The session is open."""
+
+    session: int
+    boot: int
+    interface_hash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a request."""
+
+    seq: int
+    request: Request
+    answer: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A request that will get no answer; `sent` tells whether the device may have acted on it."""
+
+    seq: int
+    request: Request
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An out-of-band message; `lost` counts the ones missing before it."""
+
+    message: Message
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopConfirmed:
+    """The device confirmed the stop, this long after it was first sent."""
+
+    stopped: Stopped
+    took_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The link is given up; `detail` is the offending version or opcode where there is one."""
+
+    why: LinkFailure
+    detail: int = 0
+
+
+LinkEvent = Up | Answered | Abandoned | Received | StopConfirmed | Failed | ParseError
+
+
+class LinkClosedError(Exception):
+    """A request was made on a link that is not UP."""
+
+
+class QueueFullError(Exception):
+    """More requests wait than the link keeps."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    seq: int
+    request: Request
+    encoded: bytes
+    first_sent_us: int = 0
+    resend_us: int = 0
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Stopping:
+    stop: Stop
+    began_us: int
+    repeat_us: int
+
+
+class HostLink:
+    """One session's worth of link; make a new one for every connection."""
+
+    def __init__(self, host_nonce: int, interface_hash: int = INTERFACE_HASH) -> None:
+        self.state = LinkState.IDLE
+        self.session = 0
+        self.bytes_seen = 0
+        self.frames_seen = 0
+        self._connect = Connect(host_nonce, interface_hash)
+        self._decoder = Decoder()
+        self._out = bytearray()
+        self._queue: deque[_Pending] = deque()
+        self._pending: _Pending | None = None
+        self._stopping: _Stopping | None = None
+        self._next_seq = 1
+        self._next_free_seq = 1
+        self._last_free_seq = 0
+        self._timeout_us = timing.ANSWER_FIRST_US
+        self._connect_due_us = 0
+        self._connect_tries = 0
+        self._heard_us = 0
+
+    # -- what the caller does
+
+    def open(self, now_us: int) -> None:
+        """Begin the session."""
+        self.state = LinkState.CONNECTING
+        self._heard_us = now_us
+        self._send_connect(now_us)
+
+    def request(self, message: Request, now_us: int) -> int:
+        """Queue a request and return its sequence number; raises LinkClosedError or QueueFullError."""
+        if self.state is not LinkState.UP:
+            raise LinkClosedError(f"the link is {self.state.name}: {self.state.value}")
+        if len(self._queue) >= timing.REQUESTS_QUEUED_MAX:
+            raise QueueFullError(f"{len(self._queue)} requests wait already")
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        self._queue.append(_Pending(seq, message, encode(Frame(self.session, seq, message))))
+        self._send_next(now_us)
+        return seq
+
+    def send(self, message: Message) -> None:
+        """Send an out-of-band message (Heartbeat, AckPulses); silently dropped unless the link is UP."""
+        if self.state is LinkState.UP:
+            self._out += encode(Frame(self.session, self._take_free_seq(), message))
+
+    def stop(self, stop_id: int, now_us: int) -> list[LinkEvent]:
+        """Drop everything queued and send STOP until it is confirmed; works in every state."""
+        events = self._abandon_all()
+        self._out.clear()
+        self._stopping = _Stopping(Stop(stop_id), now_us, now_us)
+        self._send_stop(now_us)
+        return events
+
+    def outgoing(self) -> bytes:
+        """Bytes to put on the wire, handed out once."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def next_deadline(self) -> int | None:
+        """When `tick` must be called at the latest; None when nothing is due."""
+        due = []
+        if self.state is LinkState.CONNECTING:
+            due.append(self._connect_due_us)
+        if self.state is LinkState.UP:
+            due.append(self._heard_us + timing.LINK_SILENT_US)
+            if self._pending:
+                due.append(self._pending.resend_us)
+        if self._stopping:
+            due += [self._stopping.repeat_us, self._stopping.began_us + timing.STOP_UNCONFIRMED_US]
+        return min(due, default=None)
+
+    def tick(self, now_us: int) -> list[LinkEvent]:
+        """Act on what is due."""
+        events: list[LinkEvent] = []
+        if self._stopping:
+            if now_us >= self._stopping.began_us + timing.STOP_UNCONFIRMED_US:
+                self._stopping = None
+                events += self._fail(LinkFailure.STOP_UNCONFIRMED)
+            elif now_us >= self._stopping.repeat_us:
+                self._send_stop(now_us)
+        if self.state is LinkState.CONNECTING and now_us >= self._connect_due_us:
+            if self._connect_tries >= timing.TRIES_MAX:
+                return events + self._fail(LinkFailure.NO_ANSWER)
+            self._timeout_us = min(2 * self._timeout_us, timing.ANSWER_MAX_US)
+            self._send_connect(now_us)
+        if self.state is LinkState.UP:
+            if now_us >= self._heard_us + timing.LINK_SILENT_US:
+                return events + self._fail(LinkFailure.SILENT)
+            if self._pending and now_us >= self._pending.resend_us:
+                self._timeout_us = min(2 * self._timeout_us, timing.ANSWER_MAX_US)
+                events += self._resend(self._pending, now_us)
+        return events
+
+    def receive(self, data: bytes, now_us: int) -> list[LinkEvent]:
+        """Take bytes from the wire."""
+        self.bytes_seen += len(data)
+        events: list[LinkEvent] = []
+        for found in self._decoder.feed(data):
+            if isinstance(found, ParseError):
+                events.append(found)
+                if found.reason is NakReason.VERSION and self.state is LinkState.CONNECTING:
+                    events += self._fail(LinkFailure.VERSION, found.detail)
+            else:
+                self.frames_seen += 1
+                events += self._take(found, now_us)
+        return events
+
+    # -- frames
+
+    def _take(self, frame: Frame, now_us: int) -> list[LinkEvent]:
+        message = frame.message
+        if message.sender is not Sender.DEVICE:
+            return [
+                ParseError(
+                    NakReason.OPCODE, f"echo: {type(message).__name__} is the host's own", message.opcode
+                )
+            ]
+        if isinstance(message, Stopped) and self._stopping and message.stop_id == self._stopping.stop.stop_id:
+            return self._take_stopped(message, now_us)
+        if isinstance(message, Connected):
+            return self._take_connected(frame, message, now_us)
+        if isinstance(message, Nak):
+            return self._take_nak(frame, message, now_us)
+        if self.state is not LinkState.UP or frame.session != self.session:
+            return []  # another session's frames: late, or replayed
+        if message.channel is Channel.ANSWER:
+            return self._take_answer(frame, now_us)
+        lost = frame.seq - self._last_free_seq - 1
+        if lost < 0:
+            return []  # a repetition, or overtaken on the way: what it tells is older than what is known
+        self._heard_us = now_us
+        self._last_free_seq = frame.seq
+        return [Received(message, lost)]
+
+    def _take_connected(self, frame: Frame, message: Connected, now_us: int) -> list[LinkEvent]:
+        if self.state is not LinkState.CONNECTING or message.host_nonce != self._connect.host_nonce:
+            return []  # a repeated answer, or one to somebody else
+        self.state = LinkState.UP
+        self.session = frame.session
+        self._heard_us = now_us
+        self._timeout_us = timing.ANSWER_FIRST_US
+        return [Up(frame.session, message.boot, message.interface_hash)]
+
+    def _take_answer(self, frame: Frame, now_us: int) -> list[LinkEvent]:
+        pending = self._pending
+        if pending is None or frame.seq != pending.seq:
+            return []  # the answer to a repetition that was answered already
+        if type(frame.message) is not pending.request.answer:
+            return self._fail(LinkFailure.DESYNCHRONISED, frame.message.opcode)
+        self._heard_us = now_us
+        if pending.tries == 1:  # a repeated request does not tell which copy was answered
+            measured = now_us - pending.first_sent_us
+            smoothed = 7 * self._timeout_us // 8 + measured // 2
+            self._timeout_us = max(timing.ANSWER_MIN_US, min(smoothed, timing.ANSWER_MAX_US))
+        self._pending = None
+        self._send_next(now_us)
+        return [Answered(pending.seq, pending.request, frame.message)]
+
+    def _take_nak(self, frame: Frame, nak: Nak, now_us: int) -> list[LinkEvent]:
+        if nak.reason is NakReason.VERSION:
+            return self._fail(LinkFailure.VERSION, nak.detail)
+        if self.state is not LinkState.UP:
+            return []
+        if nak.reason is NakReason.SESSION:
+            # Carries session 0 after a restart, or the other host's: either way ours is gone.
+            return self._fail(LinkFailure.SESSION) if frame.session != self.session else []
+        if frame.session != self.session:
+            return []
+        if nak.reason not in _MENDABLE:
+            return self._fail(LinkFailure.REJECTED, nak.detail)
+        pending = self._pending
+        if pending is None or nak.expected_seq > pending.seq:
+            return []  # what it complains of was answered or taken meanwhile
+        if nak.expected_seq < pending.seq:
+            return self._fail(LinkFailure.DESYNCHRONISED)
+        return self._resend(pending, now_us)
+
+    def _take_stopped(self, message: Stopped, now_us: int) -> list[LinkEvent]:
+        if not message.confirmed or self._stopping is None:
+            return [Received(message, 0)]
+        took_us = now_us - self._stopping.began_us
+        self._stopping = None
+        return [StopConfirmed(message, took_us)]
+
+    # -- sending
+
+    def _send_connect(self, now_us: int) -> None:
+        self._connect_tries += 1
+        self._connect_due_us = now_us + self._timeout_us
+        # The delimiters end whatever half frame stands in the device's receiver.
+        self._out += DELIMITER + encode(Frame(0, 0, self._connect))
+
+    def _send_stop(self, now_us: int) -> None:
+        stopping = self._stopping
+        if stopping is None:
+            return
+        stopping.repeat_us = now_us + timing.STOP_REPEAT_US
+        self._out += DELIMITER + encode(Frame(self.session, self._take_free_seq(), stopping.stop))
+
+    def _send_next(self, now_us: int) -> None:
+        if self._pending is None and self._queue:
+            self._pending = self._queue.popleft()
+            self._pending.first_sent_us = now_us
+            self._put(self._pending, now_us)
+
+    def _put(self, pending: _Pending, now_us: int) -> None:
+        pending.tries += 1
+        pending.resend_us = now_us + self._timeout_us
+        self._out += pending.encoded
+
+    def _resend(self, pending: _Pending, now_us: int) -> list[LinkEvent]:
+        if pending.tries >= timing.TRIES_MAX:
+            return self._fail(LinkFailure.NO_ANSWER)
+        self._put(pending, now_us)
+        return []
+
+    def _take_free_seq(self) -> int:
+        seq, self._next_free_seq = self._next_free_seq, self._next_free_seq + 1
+        return seq
+
+    def _abandon_all(self) -> list[LinkEvent]:
+        events: list[LinkEvent] = []
+        if self._pending:
+            events.append(Abandoned(self._pending.seq, self._pending.request, sent=True))
+        events += [Abandoned(waiting.seq, waiting.request, sent=False) for waiting in self._queue]
+        self._pending = None
+        self._queue.clear()
+        return events
+
+    def _fail(self, why: LinkFailure, detail: int = 0) -> list[LinkEvent]:
+        if self.state is LinkState.FAILED:
+            return []
+        self.state = LinkState.FAILED
+        return [*self._abandon_all(), Failed(why, detail)]
