@@ -216,10 +216,10 @@ def to_user(name: str, value: Any) -> tuple[str, Any]:
 
 def from_user(name: str, value: float) -> tuple[str, int]:
     """The inverse of `to_user`, rounded to the nearest base unit; raises FieldError on NaN or infinity."""
+    base_name, scaled = name, value
     for suffix, (user_suffix, divisor) in USER_UNITS.items():
         if name.endswith(user_suffix):
-            scaled = value * divisor
-            if not abs(scaled) <= COUNT_MAX:  # NaN fails this comparison too
-                raise FieldError(name, value, "a finite number")
-            return name.removesuffix(user_suffix) + suffix, round(scaled)
-    return name, round(value)
+            base_name, scaled = name.removesuffix(user_suffix) + suffix, value * divisor
+    if not abs(scaled) <= COUNT_MAX:  # NaN fails this comparison too
+        raise FieldError(name, value, "a finite number")
+    return base_name, round(scaled)

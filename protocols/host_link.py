@@ -171,11 +171,21 @@ class HostLink:
             self._out += encode(Frame(self.session, self._take_free_seq(), message))
 
     def stop(self, stop_id: int, now_us: int) -> list[LinkEvent]:
-        """Drop everything queued and send STOP until it is confirmed; works in every state."""
+        """Drop everything queued and send STOP until it is confirmed; works in every state.
+
+        `stop_id` must be fresh, so that no answer to an older stop can confirm this one. Its outcome is
+        always told: StopConfirmed, or Failed(STOP_UNCONFIRMED) 500 ms after the first unconfirmed stop.
+        """
+        if self._pending and self._pending.tries == 1 and self._pending.encoded in self._out:
+            self._queue.appendleft(self._pending)  # it never left
+            self._pending = None
+        if self._queue:
+            self._next_seq = self._queue[0].seq  # what never left leaves no gap: the device expects this one
         events = self._abandon_all()
         self._out.clear()
-        self._stopping = _Stopping(Stop(stop_id), now_us, now_us)
-        self._send_stop(now_us)
+        began_us = self._stopping.began_us if self._stopping else now_us
+        self._stopping = _Stopping(Stop(stop_id), began_us, now_us)
+        self._send_stop(self._stopping, now_us)
         return events
 
     def outgoing(self) -> bytes:
@@ -203,9 +213,10 @@ class HostLink:
         if self._stopping:
             if now_us >= self._stopping.began_us + timing.STOP_UNCONFIRMED_US:
                 self._stopping = None
-                events += self._fail(LinkFailure.STOP_UNCONFIRMED)
+                why = LinkFailure.STOP_UNCONFIRMED
+                events += self._fail(why) or [Failed(why)]  # also when the link's own end was told before
             elif now_us >= self._stopping.repeat_us:
-                self._send_stop(now_us)
+                self._send_stop(self._stopping, now_us)
         if self.state is LinkState.CONNECTING and now_us >= self._connect_due_us:
             if self._connect_tries >= timing.TRIES_MAX:
                 return events + self._fail(LinkFailure.NO_ANSWER)
@@ -243,22 +254,25 @@ class HostLink:
                     NakReason.OPCODE, f"echo: {type(message).__name__} is the host's own", message.opcode
                 )
             ]
-        if isinstance(message, Stopped) and self._stopping and message.stop_id == self._stopping.stop.stop_id:
-            return self._take_stopped(message, now_us)
         if isinstance(message, Connected):
             return self._take_connected(frame, message, now_us)
         if isinstance(message, Nak):
             return self._take_nak(frame, message, now_us)
-        if self.state is not LinkState.UP or frame.session != self.session:
-            return []  # another session's frames: late, or replayed
+        ours = self.state is LinkState.UP and frame.session == self.session
         if message.channel is Channel.ANSWER:
-            return self._take_answer(frame, now_us)
+            return self._take_answer(frame, now_us) if ours else []
         lost = frame.seq - self._last_free_seq - 1
-        if lost < 0:
-            return []  # a repetition, or overtaken on the way: what it tells is older than what is known
-        self._heard_us = now_us
-        self._last_free_seq = frame.seq
-        return [Received(message, lost)]
+        news = ours and lost >= 0  # else late, repeated or replayed: older than what is known
+        if news:
+            self._heard_us = now_us
+            self._last_free_seq = frame.seq
+        stopping = self._stopping
+        if isinstance(message, Stopped) and stopping and message.stop_id == stopping.stop.stop_id:
+            if message.confirmed:  # in any session: a stop must end although the link is not up
+                self._stopping = None
+                return [StopConfirmed(message, now_us - stopping.began_us)]
+            return [Received(message, max(lost, 0) if ours else 0)]
+        return [Received(message, lost)] if news else []
 
     def _take_connected(self, frame: Frame, message: Connected, now_us: int) -> list[LinkEvent]:
         if self.state is not LinkState.CONNECTING or message.host_nonce != self._connect.host_nonce:
@@ -303,13 +317,6 @@ class HostLink:
             return self._fail(LinkFailure.DESYNCHRONISED)
         return self._resend(pending, now_us)
 
-    def _take_stopped(self, message: Stopped, now_us: int) -> list[LinkEvent]:
-        if not message.confirmed or self._stopping is None:
-            return [Received(message, 0)]
-        took_us = now_us - self._stopping.began_us
-        self._stopping = None
-        return [StopConfirmed(message, took_us)]
-
     # -- sending
 
     def _send_connect(self, now_us: int) -> None:
@@ -318,10 +325,7 @@ class HostLink:
         # The delimiters end whatever half frame stands in the device's receiver.
         self._out += DELIMITER + encode(Frame(0, 0, self._connect))
 
-    def _send_stop(self, now_us: int) -> None:
-        stopping = self._stopping
-        if stopping is None:
-            return
+    def _send_stop(self, stopping: _Stopping, now_us: int) -> None:
         stopping.repeat_us = now_us + timing.STOP_REPEAT_US
         self._out += DELIMITER + encode(Frame(self.session, self._take_free_seq(), stopping.stop))
 

@@ -303,7 +303,7 @@ class AckPulses(Message):
 
 @dataclass(frozen=True, slots=True)
 class Status(Message):
-    """The device's state, sent on every change and every 50 ms while armed, every 250 ms otherwise."""
+    """The device's state, sent on every change and every 50 ms while armed, every 100 ms otherwise."""
 
     opcode: ClassVar = 0x20
     sender: ClassVar = Sender.DEVICE

@@ -1,0 +1,63 @@
+"""What went over the wire: counters, and the last seconds of raw bytes for the black box."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+RECENT_US: Final = 30_000_000  # [C] a trip and what led to it; a treatment series is 4 to 20 s
+# [C] 30 s of a 115200 baud line, full both ways, is 0.7 MB; a faster line is kept for a shorter time.
+RECENT_BYTES: Final = 1_048_576
+FIRST_BYTES: Final = 32  # enough to recognise a boot message or the wrong baud rate
+
+
+class Direction(enum.Enum):
+    """Which way bytes went."""
+
+    IN = "from the device"
+    OUT = "to the device"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes that came or went at once."""
+
+    at_us: int
+    direction: Direction
+    data: bytes
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one connection has carried so far."""
+
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    frames_received: int = 0
+    frames_rejected: int = 0
+    messages_lost: int = 0  # out-of-band messages that the device numbered and we never saw
+
+
+class Traffic:
+    """Keeps the last `RECENT_US` of raw bytes, `RECENT_BYTES` at most, and the first that ever came."""
+
+    def __init__(self) -> None:
+        self.first_received = b""
+        self._chunks: deque[Chunk] = deque()
+        self._kept_bytes = 0
+
+    def add(self, at_us: int, direction: Direction, data: bytes) -> None:
+        """Note `data`."""
+        if direction is Direction.IN and len(self.first_received) < FIRST_BYTES:
+            self.first_received = (self.first_received + data)[:FIRST_BYTES]
+        self._chunks.append(Chunk(at_us, direction, data))
+        self._kept_bytes += len(data)
+        oldest_us = at_us - RECENT_US
+        while self._chunks[0].at_us < oldest_us or self._kept_bytes > RECENT_BYTES:
+            self._kept_bytes -= len(self._chunks.popleft().data)
+
+    def recent(self) -> tuple[Chunk, ...]:
+        """What is kept, oldest first."""
+        return tuple(self._chunks)

@@ -1,0 +1,89 @@
+"""Fluence of a round, evenly lit spot: F = E / (pi d^2 / 4), computed twice by unlike arithmetic.
+
+A wrong formula harms many (HZ-023), so no fluence leaves this module that only one computation stands for:
+the first is plain floating point with the spot's area, the second exact rational arithmetic with pi held
+between two fractions. The exact one judges the other.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Final
+
+# Archimedes' kind of bound, fifteen digits wide: pi = 3.141 592 653 589 793 238...
+_PI_LOW: Final = Fraction(3_141_592_653_589_793, 10**15)
+_PI_HIGH: Final = Fraction(3_141_592_653_589_794, 10**15)
+_ROUNDING: Final = Fraction(1, 10**12)  # [D] a dozen floating-point roundings of 1.1e-16 each, with room
+
+# [C] Beyond every laser, yet far inside what floating point holds: no square of these over- or underflows.
+_LEAST: Final = 1e-6
+_MOST: Final = 1e6
+
+FLUENCE_SOURCE: Final = "F = E / (pi d^2 / 4) (REQ-022; docs/reference/fluence_cases.csv)"
+
+
+class FluenceError(ValueError):
+    """A quantity that no fluence can be computed from: names the field, the value and what is allowed."""
+
+    def __init__(self, field: str, value: object) -> None:
+        super().__init__(f"{field} = {value!r} is not allowed: give a number from {_LEAST:g} to {_MOST:g}")
+        self.field = field
+        self.value = value
+
+
+class FluenceDisagreementError(ArithmeticError):
+    """The two computations differ: the program is at fault and nothing may be treated with it."""
+
+
+def fluence_j_cm2(pulse_energy_mj: float, spot_mm: float) -> float:
+    """Fluence in J/cm2; raise FluenceError unless both are within 1e-6 to 1e6."""
+    energy_mj, diameter_mm = _exact("pulse_energy_mj", pulse_energy_mj), _exact("spot_mm", spot_mm)
+    first = _fluence(pulse_energy_mj, spot_mm)
+    # mJ/mm2 = 0.1 J/cm2, and the square on the diameter is 4/pi times the circle.
+    over_square = energy_mj * 4 / (diameter_mm * diameter_mm * 10)
+    return _agreed(first, over_square / _PI_HIGH, over_square / _PI_LOW)
+
+
+def pulse_energy_mj(fluence_j_cm2: float, spot_mm: float) -> float:
+    """Pulse energy in mJ that gives this fluence; raise FluenceError unless both are within 1e-6 to 1e6."""
+    fluence, diameter_mm = _exact("fluence_j_cm2", fluence_j_cm2), _exact("spot_mm", spot_mm)
+    first = _energy(fluence_j_cm2, spot_mm)
+    square = fluence * 10 * diameter_mm * diameter_mm / 4
+    return _agreed(first, square * _PI_LOW, square * _PI_HIGH)
+
+
+def half_last_digit(published: str) -> float:
+    """Half a unit of the last digit given: `0.71` -> 0.005; how far a published figure may be rounded."""
+    _, _, decimals = published.partition(".")
+    return 0.5 * 10.0 ** -len(decimals)
+
+
+def meets_published(value: float, published: str) -> bool:
+    """Whether `value` rounds to the published decimal figure; NaN does not."""
+    slack = half_last_digit(published) * (1 + 1e-9)  # the half itself counts as met
+    return abs(value - float(published)) <= slack
+
+
+def _fluence(energy_mj: float, diameter_mm: float) -> float:
+    diameter_cm = diameter_mm / 10.0
+    return (energy_mj / 1000.0) / (math.pi * diameter_cm**2 / 4.0)
+
+
+def _energy(fluence: float, diameter_mm: float) -> float:
+    diameter_cm = diameter_mm / 10.0
+    return fluence * (math.pi * diameter_cm**2 / 4.0) * 1000.0
+
+
+def _exact(field: str, value: object) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST <= value <= _MOST:
+        raise FluenceError(field, value)
+    return Fraction(value)
+
+
+def _agreed(first: float, low: Fraction, high: Fraction) -> float:
+    if not (math.isfinite(first) and low * (1 - _ROUNDING) <= Fraction(first) <= high * (1 + _ROUNDING)):
+        raise FluenceDisagreementError(
+            f"the two computations disagree: {first!r} is not within {float(low)!r} and {float(high)!r}"
+        )
+    return first

@@ -1,0 +1,296 @@
+"""The gate: every reason why an outgoing message may not leave the host, computed anew from data each time.
+
+Total over all messages: a stop and a read always pass; what sets passes unless it is nonsense for the state;
+what permits passes only if everything that must be known is known and good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocols.messages import AckPulses, Beam, Effect, Heartbeat, Intent, Message, Sender, Status
+from protocols.refusals import Reason, Refusal
+from protocols.requests import Arm, Calibrate, CommitSetpoint, Grant, Setpoint, StageSetpoint
+from protocols.states import State
+from safety.freshness import FRESHNESS, Consequence, Input, Quality, not_good
+from safety.latches import Latch
+from safety.limits import above_ceiling
+from safety.plan import TreatmentPlan
+from safety.reasons import HostReason, reason
+
+_H = HostReason
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What identification found out; `recorded_to` is the record's last pulse of this device, None if new."""
+
+    serial: str
+    boot: int
+    session: int
+    interface_matches: bool
+    recorded_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlan:
+    """A plan that passed its check, and how many of its pulses were given."""
+
+    plan: TreatmentPlan
+    setpoint: Setpoint
+    number: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything the gate looks at; what is unknown is None or absent."""
+
+    link: LinkFacts | None
+    qualities: Mapping[Input, Quality]
+    device: Status | None
+    setpoint: Setpoint | None  # as read back
+    plan: LoadedPlan | None
+    latches: tuple[Latch, ...] = ()
+    uncertain: tuple[str, ...] = ()
+    intent: Intent = Intent.IDLE
+    arm_epoch: int | None = None
+    permit_open: bool = False
+    permit_used: Callable[[int], bool] = lambda _: False
+    in_flight: Message | None = None  # an Arm or Grant that left and has no answer yet
+    reported_to: int | None = None
+    behind: bool = False
+
+
+def refusals(message: Message, situation: Situation) -> tuple[Reason, ...]:
+    """Every reason why `message` may not leave now; empty means it may."""
+    if message.sender is Sender.DEVICE:
+        return (reason(_H.NOT_OURS, type(message).__name__),)
+    if message.effect is Effect.PERMITS:
+        return tuple(_permits(message, situation))
+    if message.effect is Effect.SETS:
+        return tuple(_sets(message, situation))
+    if isinstance(message, Heartbeat):
+        return tuple(_heartbeat(message, situation))
+    if isinstance(message, AckPulses):
+        return tuple(_acknowledges(message, situation))
+    return ()  # STOPS, READS, and Connect
+
+
+def withheld(s: Situation) -> Iterator[Reason]:
+    """Every reason why no heartbeat may leave: the device's own watchdog is then to act."""
+    yield from _link(s)
+    yield from (_input(s, which) for which in not_good(s.qualities, Consequence.WITHHOLDS))
+    yield from _latched(s)
+
+
+def _heartbeat(message: Heartbeat, s: Situation) -> Iterator[Reason]:
+    yield from withheld(s)
+    if s.device is not None and (message.challenge, message.intent) != (s.device.challenge, s.intent):
+        yield reason(_H.INTENT, f"{message.intent.name} instead of {s.intent.name}, or an old challenge")
+
+
+def _acknowledges(message: AckPulses, s: Situation) -> Iterator[Reason]:
+    if s.reported_to is None or message.pulse_number > s.reported_to:
+        yield reason(_H.ACK_UNSEEN, f"{message.pulse_number}, reported up to {s.reported_to}")
+
+
+def _sets(message: Message, s: Situation) -> Iterator[Reason]:
+    if isinstance(message, Calibrate):  # makes light, if only inside: all but plan and calibration must hold
+        yield from _common(s)
+        yield from _state(s, State.STANDBY)
+        return
+    if s.link is None:
+        yield reason(_H.LINK_DOWN)
+    if isinstance(message, StageSetpoint | CommitSetpoint):
+        if s.qualities.get(Input.STATUS) is not Quality.GOOD:
+            yield _input(s, Input.STATUS)
+        yield from _state(s, State.STANDBY)
+    if isinstance(message, StageSetpoint):
+        yield from _ceiling(message)
+
+
+def granting_refused(s: Situation) -> tuple[Reason, ...]:
+    """Every reason why the next series of the plan may not be granted now, whatever its Grant would say."""
+    return tuple(_any_permit(s, State.READY)) + tuple(_not_granted(s))
+
+
+def _any_permit(s: Situation, wanted: State) -> Iterator[Reason]:
+    yield from _common(s)
+    yield from _state(s, wanted)
+    yield from _device_ready(s)
+    yield from _plan_matches(s)
+
+
+def _not_granted(s: Situation) -> Iterator[Reason]:
+    if s.permit_open:
+        yield reason(_H.PERMIT_OPEN)
+    if s.arm_epoch is None:
+        yield reason(_H.NOT_ARMED)
+
+
+def _permits(message: Message, s: Situation) -> Iterator[Reason]:
+    yield from _any_permit(s, State.READY if isinstance(message, Grant) else State.STANDBY)
+    # Looked up by field name: whatever permits and names a field must name it as the plan and the device do.
+    for field, want, which in _expectations(s):
+        got = getattr(message, field, want)
+        if got != want:
+            yield reason(which, f"{field} {_word(got)} instead of {_word(want)}")
+    # A repetition of the very message whose answer is awaited is no second one.
+    first = message != s.in_flight
+    if isinstance(message, Arm) and first:
+        if s.permit_open:
+            yield reason(_H.PERMIT_OPEN)
+        if s.intent is not Intent.IDLE:
+            yield reason(_H.WRONG_STATE, "this host armed it already")
+    if isinstance(message, Grant):
+        if first:
+            yield from _not_granted(s)
+            if s.permit_used(message.permit_id):
+                yield reason(_H.PERMIT_USED, str(message.permit_id))
+        yield from _grant(message, s)
+
+
+def _grant(grant: Grant, s: Situation) -> Iterator[Reason]:
+    if s.plan is not None and grant.pulses > s.plan.plan.series_left(s.plan.done):
+        yield reason(_H.PULSES, f"{grant.pulses}, left {s.plan.plan.series_left(s.plan.done)}")
+    if s.device is not None and grant.ends_us <= s.device.device_time_us:
+        yield reason(_H.PERMIT_END)
+
+
+def _expectations(s: Situation) -> Iterator[tuple[str, object, HostReason]]:
+    """What a message that permits must say, wherever it has the field."""
+    if s.link is not None:
+        yield "boot", s.link.boot, _H.BOOT
+        yield "session", s.link.session, _H.SESSION
+    if s.device is not None:
+        yield "stop_epoch", s.device.stop_epoch, _H.STOPPED_SINCE
+        yield "setpoint_hash", s.device.setpoint_hash, _H.SETPOINT_DIFFERS
+    if s.arm_epoch is not None:
+        yield "arm_epoch", s.arm_epoch, _H.NOT_ARMED
+    if s.plan is not None:
+        wanted = s.plan.setpoint
+        yield "beam", s.plan.plan.beam, _H.BEAM
+        yield "wavelength_nm", wanted.wavelength_nm, _H.WAVELENGTH
+        yield "mode_width_ps", wanted.mode_width_ps, _H.MODE
+        yield "rep_rate_mhz", wanted.rep_rate_mhz, _H.RATE
+        yield "handpiece", wanted.handpiece, _H.HANDPIECE
+        yield "spot_um", wanted.spot_um, _H.SPOT
+
+
+def _common(s: Situation) -> Iterator[Reason]:
+    yield from _link(s)
+    yield from (_input(s, which) for which in not_good(s.qualities, Consequence.REFUSES))
+    yield from _latched(s)
+    if s.reported_to is None:
+        yield reason(_H.COUNTERS)
+    if s.behind:
+        yield reason(_H.REPORTS_BEHIND)
+    if s.device is not None:
+        if s.device.open_interlocks:
+            yield reason(_H.INTERLOCK, _names(s.device.open_interlocks))
+        if has_fault(s.device):
+            yield reason(_H.FAULT, s.device.first_fault.name.lower())
+
+
+def _link(s: Situation) -> Iterator[Reason]:
+    if s.link is None:
+        yield reason(_H.LINK_DOWN)
+        return
+    if not s.link.interface_matches:
+        yield reason(_H.INTERFACE)
+    if s.device is not None and s.device.boot != s.link.boot:
+        yield reason(_H.BOOT)
+
+
+def _latched(s: Situation) -> Iterator[Reason]:
+    yield from (reason(_H.LATCHED, latch.text) for latch in s.latches)
+    yield from (reason(_H.UNCERTAIN, command) for command in s.uncertain)
+
+
+def _state(s: Situation, wanted: State) -> Iterator[Reason]:
+    if s.device is None or s.device.state is not wanted:
+        is_now = s.device.state.name if s.device else "unknown"
+        yield reason(_H.WRONG_STATE, f"{is_now} instead of {wanted.name}")
+
+
+# The state is judged on its own, for the message at hand; the other two do not hold in a rehearsal.
+_NOT_A_BLOCK: Final[dict[Beam, frozenset[Refusal]]] = {
+    Beam.APERTURE: frozenset({Refusal.WRONG_STATE}),
+    Beam.SHUTTER: frozenset({Refusal.WRONG_STATE, Refusal.AIMING_BEAM, Refusal.DOCKED}),
+}
+
+
+def _device_ready(s: Situation) -> Iterator[Reason]:
+    if s.device is None:
+        return
+    beam = s.plan.plan.beam if s.plan else Beam.APERTURE
+    blocks = s.device.blocks - _NOT_A_BLOCK[beam]
+    if blocks:
+        yield reason(_H.BLOCK, _names(blocks))
+    if not s.device.calibrated:
+        yield reason(_H.NOT_CALIBRATED)
+
+
+def _plan_matches(s: Situation) -> Iterator[Reason]:
+    if s.plan is None:
+        yield reason(_H.NO_PLAN)
+    elif not s.plan.plan.series_left(s.plan.done):
+        yield reason(_H.PLAN_DONE)
+    if s.setpoint is None or s.device is None or s.setpoint.hash != s.device.setpoint_hash:
+        yield reason(_H.SETPOINT_UNREAD)
+    elif s.plan is not None and s.setpoint != s.plan.setpoint:
+        yield reason(_H.SETPOINT_DIFFERS)
+    if s.setpoint is not None:
+        yield from _ceiling(s.setpoint)
+    if s.device is not None and s.plan is not None:
+        yield from differs_from_plan(s.device, s.plan)
+
+
+def differs_from_plan(device: Status, loaded: LoadedPlan) -> Iterator[Reason]:
+    """What is connected, as far as it is not what the plan was checked for."""
+    for field, which in (
+        ("handpiece", _H.HANDPIECE),
+        ("spot_um", _H.SPOT),
+        ("wavelength_nm", _H.WAVELENGTH),
+    ):
+        got, want = getattr(device, field), getattr(loaded.setpoint, field)
+        if got != want:
+            yield reason(which, f"{field} {_word(got)} instead of {_word(want)}")
+
+
+def lost_while_armed(device: Status, loaded: LoadedPlan | None) -> Iterator[Reason]:
+    """What ends permission in an armed laser; it acts on these by itself, the host makes sure."""
+    if device.open_interlocks:
+        yield reason(_H.INTERLOCK, _names(device.open_interlocks))
+    if not device.calibrated:
+        yield reason(_H.NOT_CALIBRATED)
+    if loaded is not None:
+        yield from differs_from_plan(device, loaded)
+
+
+def has_fault(device: Status) -> bool:
+    """Whether the Status shows a latched fault in any of the ways it can."""
+    return bool(device.faults or device.fault_instance or device.first_fault) or device.state is State.FAULT
+
+
+def _ceiling(setpoint: Setpoint | StageSetpoint) -> Iterator[Reason]:
+    problem = above_ceiling(
+        setpoint.wavelength_nm, setpoint.pulse_energy_uj, setpoint.rep_rate_mhz, setpoint.spot_um
+    )
+    if problem:
+        yield reason(_H.CEILING, problem)
+
+
+def _input(s: Situation, which: Input) -> Reason:
+    return reason(FRESHNESS[which].reason, s.qualities.get(which, Quality.BAD).value)
+
+
+def _names(members: frozenset[Any]) -> str:
+    return ", ".join(member.name.lower() for member in sorted(members))
+
+
+def _word(value: object) -> str:
+    return str(getattr(value, "name", value))

@@ -1,0 +1,86 @@
+"""What a device can give, and the ceilings that hold whatever it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from protocols.messages import Handpiece
+from protocols.requests import Capabilities, Mode
+
+# [D] 200 mJ in 2 mm is 6.37 J/cm2: nothing in this class of device gives more (fluence_cases.csv F011).
+FLUENCE_CEILING_J_CM2: Final = 6.4
+# [P] 755 nm: 200 mJ, from published spot and fluence (F001); [C] the 532 and 1064 nm modules.
+ENERGY_CEILING_MJ: Final[dict[int, float]] = {532: 100.0, 755: 200.0, 1064: 100.0}
+RATE_CEILING_HZ: Final = 10.0  # REQ-023: no accepted command yields a rate above 10 Hz
+SERIES_PER_PASS_MAX: Final = 200  # [C] a plan longer than this is a slip of the pen
+PULSES_PER_SESSION_MAX: Final = 20_000  # [C] three times the published mean of 6,253 pulses (T006)
+PASSES_MAX: Final = 7  # [P] the most passes any published study gave (T006)
+
+# [C] zoom 2 to 6 mm turned by hand, fixed 6/8/10 mm, 6 mm lens array (LASER_FACTS, "The device class").
+HANDPIECE_SPOTS_MM: Final[dict[Handpiece, tuple[float, float]]] = {
+    Handpiece.ZOOM: (2.0, 6.0),
+    Handpiece.FIXED_6: (6.0, 6.0),
+    Handpiece.FIXED_8: (8.0, 8.0),
+    Handpiece.FIXED_10: (10.0, 10.0),
+    Handpiece.LENS_ARRAY_6: (6.0, 6.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModeLimits:
+    """One energy/width mode: pulse energies from `energy_min_mj` to `energy_max_mj`."""
+
+    wavelength_nm: int
+    mode_width_ps: int
+    energy_min_mj: float
+    energy_max_mj: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLimits:
+    """What the device says it can do, in the user's units."""
+
+    modes: tuple[ModeLimits, ...]
+    rates_hz: tuple[float, ...]
+    spot_min_mm: float
+    spot_max_mm: float
+    permit_pulses_max: int
+    energy_step_mj: float
+
+    @classmethod
+    def from_messages(cls, capabilities: Capabilities, modes: Iterable[Mode]) -> DeviceLimits:
+        """The limits in the device's own answers; a mode told twice counts once."""
+        told = {
+            mode.index: ModeLimits(
+                mode.wavelength_nm, mode.mode_width_ps, mode.energy_min_uj / 1e3, mode.energy_max_uj / 1e3
+            )
+            for mode in modes
+        }
+        return cls(
+            modes=tuple(told[index] for index in sorted(told)),
+            rates_hz=tuple(rate_mhz / 1e3 for rate_mhz in capabilities.rates_mhz),
+            spot_min_mm=capabilities.spot_min_um / 1e3,
+            spot_max_mm=capabilities.spot_max_um / 1e3,
+            permit_pulses_max=capabilities.permit_pulses_max,
+            energy_step_mj=capabilities.energy_step_uj / 1e3,
+        )
+
+
+def above_ceiling(wavelength_nm: int, pulse_energy_uj: int, rep_rate_mhz: int, spot_um: int) -> str:
+    """Why a set-point (base units) is above a ceiling, in words; empty when it is not."""
+    problems = []
+    energy_mj = ENERGY_CEILING_MJ.get(wavelength_nm)
+    if energy_mj is None:
+        problems.append(f"no ceiling is known for {wavelength_nm} nm")
+    elif pulse_energy_uj > energy_mj * 1e3:
+        problems.append(f"{pulse_energy_uj / 1e3:g} mJ is above {energy_mj:g} mJ at {wavelength_nm} nm")
+    if rep_rate_mhz > RATE_CEILING_HZ * 1e3:
+        problems.append(f"{rep_rate_mhz / 1e3:g} Hz is above {RATE_CEILING_HZ:g} Hz")
+    # F = 4 E / (pi d^2) in J/cm2 is 400 E / (pi d^2) from uJ and um; 355/113 is pi to 1e-7, a shade above.
+    if pulse_energy_uj * 400 * 113 > FLUENCE_CEILING_J_CM2 * 355 * spot_um * spot_um:
+        problems.append(
+            f"{pulse_energy_uj / 1e3:g} mJ in {spot_um / 1e3:g} mm is above {FLUENCE_CEILING_J_CM2:g} J/cm2"
+        )
+    return "; ".join(problems)

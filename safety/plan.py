@@ -1,0 +1,82 @@
+"""A treatment plan: what an operator means to do, and the form of a reason against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.fields import from_user
+from protocols.messages import Beam, Handpiece
+from protocols.refusals import Reason
+from protocols.requests import Setpoint
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentPlan:
+    """A plan in the words of its file; only `plan_check.check_plan` says whether it may be done.
+
+    `series` are the pulses of each series of one pass, the foot released between; `passes` repeats them.
+    `acknowledged` names the `safety.presets.Condition`s that the operator confirmed.
+    """
+
+    name: str
+    indication: str
+    skin_type: str
+    wavelength_nm: int
+    mode_width_ps: int
+    handpiece: str
+    spot_mm: float
+    pulse_energy_mj: float
+    rep_rate_hz: float
+    passes: int
+    series: tuple[int, ...]
+    fluence_j_cm2: float | None = None
+    rehearsal: bool = False
+    subject: str | None = None
+    acknowledged: tuple[str, ...] = ()
+
+    @property
+    def pulses(self) -> int:
+        """Pulses of the whole plan, over all passes."""
+        return self.passes * sum(self.series)
+
+    @property
+    def beam(self) -> Beam:
+        """Where the light goes: a rehearsal keeps the shutter closed."""
+        return Beam.SHUTTER if self.rehearsal else Beam.APERTURE
+
+    def series_left(self, done: int) -> int:
+        """Pulses left in the series that comes next after `done` pulses of the plan; 0 when all are given."""
+        for pulses in self.series * self.passes:
+            if done < pulses:
+                return pulses - done
+            done -= pulses
+        return 0
+
+    def setpoint(self) -> Setpoint:
+        """The set-point in base units; only a plan without refusals is sure to have one."""
+        return Setpoint(
+            wavelength_nm=self.wavelength_nm,
+            mode_width_ps=self.mode_width_ps,
+            pulse_energy_uj=from_user("pulse_energy_mj", self.pulse_energy_mj)[1],
+            rep_rate_mhz=from_user("rep_rate_hz", self.rep_rate_hz)[1],
+            handpiece=Handpiece[self.handpiece.upper()],
+            spot_um=from_user("spot_mm", self.spot_mm)[1],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefusal:
+    """One reason against a plan: which field, what it says, what is allowed and by whose word."""
+
+    code: str
+    field: str
+    value: object
+    allowed: str
+    source: str
+    action: str
+
+    @property
+    def reason(self) -> Reason:
+        """The same in the form that every refusal has."""
+        text = f"{self.field} = {self.value!r} is not allowed: {self.allowed} ({self.source})"
+        return Reason(self.code, text, self.action)
