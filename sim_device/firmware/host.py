@@ -1,0 +1,87 @@
+"""The host as the firmware believes it to be: its session, its life by answered challenges, its intent.
+
+Challenges count up from a value that differs between boots. They are no secret: they prove that the host has
+heard the device lately, so that heartbeats left in a buffer by a dead host keep nothing alive.
+
+Messages cross on the wire, so an intent is judged only when the heartbeat answers a challenge that already
+told of the present situation. IDLE while armed is counted from there on: a host that armed says ARMED from
+the moment it sends its Arm. PERMIT without a permit, and ARMED with one, are counted only for challenges
+issued 500 ms after the permit came or went: a Grant or its answer may be lost and repeated in between.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from protocols.messages import Heartbeat, Intent
+from protocols.timing import CHALLENGES_KEPT, PERMIT_LIFE_US
+from sim_device.firmware.limits import INTENT_SETTLE_US, INTENT_STRIKES, NEVER_US, U32
+
+
+class Host:
+    """One session's host. Knows nothing of states; it is told when the situation changes."""
+
+    def __init__(self, boot: int) -> None:
+        self.session = 0
+        self.same_interface = False
+        self.alive_until_us = 0
+        self._next_challenge = zlib.crc32(struct.pack("<I", boot))
+        self._challenges = [(0, -1)] * CHALLENGES_KEPT  # challenge and when it was issued; 0 answers nothing
+        self._oldest = 0
+        self._strikes = 0
+        self._armed_changed_us = 0
+        self._permit_changed_us = 0
+
+    def open_session(self, session: int, *, same_interface: bool) -> None:
+        """Another host, or the same one anew: it has proven nothing yet."""
+        self.session = session
+        self.same_interface = same_interface
+        self.alive_until_us = 0
+        self._challenges = [(0, -1)] * CHALLENGES_KEPT
+        self._strikes = 0
+
+    def challenge(self, now_us: int) -> int:
+        """A new challenge for the next Status."""
+        self._next_challenge = self._next_challenge + 1 & U32 or 1
+        self._challenges[self._oldest] = (self._next_challenge, now_us)
+        self._oldest = (self._oldest + 1) % CHALLENGES_KEPT
+        return self._next_challenge
+
+    def alive(self, now_us: int) -> bool:
+        """Whether a challenge issued less than 200 ms ago was answered."""
+        return now_us < self.alive_until_us
+
+    @property
+    def deadline_us(self) -> int:
+        """When the host counts as dead."""
+        return self.alive_until_us or NEVER_US
+
+    def armed_changed(self, now_us: int) -> None:
+        """The armed states were entered or left."""
+        self._armed_changed_us = now_us
+        self._strikes = 0
+
+    def permit_changed(self, now_us: int) -> None:
+        """A permit came or went."""
+        self._permit_changed_us = now_us
+        self._strikes = 0
+
+    def heard(self, heartbeat: Heartbeat, *, armed: bool, permit: bool) -> bool:
+        """Take a heartbeat; True: its intent has disagreed three times running."""
+        issued_us = -1
+        for challenge, at_us in self._challenges:
+            if challenge == heartbeat.challenge and challenge:
+                issued_us = at_us
+        if issued_us < 0:
+            return False
+        self.alive_until_us = max(self.alive_until_us, issued_us + PERMIT_LIFE_US)
+        if not armed:
+            return False
+        if heartbeat.intent is Intent.IDLE:
+            disagrees = issued_us >= self._armed_changed_us
+        else:
+            settled = issued_us >= self._permit_changed_us + INTENT_SETTLE_US
+            disagrees = settled and (heartbeat.intent is Intent.PERMIT) is not permit
+        self._strikes = self._strikes + 1 if disagrees else 0
+        return self._strikes >= INTENT_STRIKES

@@ -1,0 +1,231 @@
+"""The pulse sequence: charge, wait until due, number, look again, trigger, judge, report.
+
+Theory of operation. Whoever may fire (EMITTING, CALIBRATING) calls `run` with its order in every step. The
+trigger leaves in a step whose inputs were read in that very step; after the number is in memory everything is
+looked at once more. From the trigger on the shot lives by itself: it is observed, judged and reported in
+whatever state the laser is by then, because its light comes 200 us later all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from protocols.faults import Fault
+from protocols.messages import PulseFlag, PulseReport, Shutter
+from sim_device.firmware import limits
+from sim_device.firmware.high_voltage import charged, over_voltage
+from sim_device.firmware.judge import Expected, Readings, calibrated, judge
+from sim_device.firmware.limits import NEVER_US, U32
+
+if TYPE_CHECKING:
+    from sim_device.firmware.device import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the next pulse is to be."""
+
+    hv_mv: int
+    expected: Expected
+    rep_rate_mhz: int
+    permit_id: int = 0
+    press: int = 0
+    docked: bool = False  # only while the handpiece is in the calibration port
+
+    @property
+    def period_us(self) -> int:
+        """Time from trigger to trigger."""
+        return 1_000_000_000 // self.rep_rate_mhz
+
+
+@dataclass(slots=True)
+class Shot:
+    """A pulse between its commit and its report."""
+
+    order: Order
+    report: PulseReport
+    trigger_us: int
+    light_count: int
+    comparator: bool = False
+    withdrawn: bool = False  # the gate closed before its light was seen: none may come, and that is no fault
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A pulse that was judged and reported, with the monitors as they read, uncalibrated."""
+
+    order: Order
+    report: PulseReport
+    raw_a_uj: int
+    raw_b_uj: int
+    port_uj: int
+
+
+class Pulser:
+    """Fires by order, one pulse at a time, never faster than the order's rate over whatever came before."""
+
+    def __init__(self) -> None:
+        self.shot: Shot | None = None
+        self.skipped = 0  # triggers skipped since boot for want of charge
+        self._skips_running = 0
+        self._due_us = NEVER_US
+        self._first = True
+        self._earliest_us = 0  # the previous trigger plus a period
+        self._seen_light = -1
+
+    def begin(self, now_us: int, order: Order) -> None:
+        """A new run of pulses: the first as soon as all is ready, later ones a period apart."""
+        self._first = True
+        self._due_us = max(now_us, self._earliest_us) + order.period_us
+        self._skips_running = 0
+
+    def end(self) -> None:
+        """The run is over; a shot on its way is not."""
+        self._first = True
+        self._due_us = NEVER_US
+
+    @property
+    def deadline_us(self) -> int:
+        """When a trigger or a judgement is due."""
+        if self.shot is not None:
+            seen = self._pulses_of(self.shot) > 0
+            return self.shot.trigger_us + (limits.JUDGE_US if seen else limits.MISSING_US)
+        return min(self._due_us, self._earliest_us) if self._first else self._due_us
+
+    def watch_light(self, device: Device) -> None:
+        """Light that no trigger of ours explains is the worst there is, in every state."""
+        count = device.inputs.light_count & U32
+        explained = self.shot is not None or self._seen_light < 0
+        if device.memory.unknown_at_boot and device.now_us <= limits.RESET_LIGHT_US:
+            explained = True  # a reset cut that pulse off: its light is on record as UNKNOWN
+        if count != self._seen_light:
+            self._seen_light = count
+            if not explained:
+                device.trip(Fault.LIGHT_WITHOUT_TRIGGER, device.inputs.monitor_a_uj)
+
+    def run(self, device: Device, order: Order) -> None:
+        """Prepare the next pulse of this order and fire it when it is due."""
+        wants, inputs, now_us = device.wants, device.inputs, device.now_us
+        wants.hv_mv = order.hv_mv
+        wants.charge = self.shot is None
+        wants.mode_width_ps = order.expected.mode_width_ps
+        wants.shutter_open = order.expected.shutter_open
+        position = Shutter.OPEN if order.expected.shutter_open else Shutter.CLOSED
+        wants.gate = device.shutter.position is position
+        if self.shot is not None or not wants.gate:
+            return
+        if inputs.gate_inhibited:
+            if now_us >= self._due_us and device.outputs.gate_enable:
+                device.trip(Fault.GATE_CHANNEL)  # it was told to open long ago
+            return
+        full = charged(inputs, order.hv_mv)
+        if self._first and full and now_us >= self._earliest_us:
+            self._due_us = now_us
+        if now_us < self._due_us:
+            return
+        if not full:
+            self._skip(device, order)
+            return
+        if over_voltage(inputs.hv_mv, order.hv_mv):
+            device.trip(Fault.OVER_VOLTAGE, inputs.hv_mv)
+            return
+        self._fire(device, order)
+
+    def observe(self, device: Device) -> Outcome | None:
+        """Watch the shot on its way; its outcome once it is judged and reported."""
+        shot = self.shot
+        if shot is None:
+            return None
+        inputs = device.inputs
+        pulses = self._pulses_of(shot)
+        shot.comparator |= inputs.comparator_tripped
+        shot.withdrawn |= inputs.gate_inhibited and pulses == 0
+        wait_us = limits.JUDGE_US if pulses else limits.MISSING_US
+        if device.now_us - shot.trigger_us < wait_us:
+            return None
+        self.shot = None
+        calibration = device.memory.calibration
+        gains = (calibration.gain_a_ppm, calibration.gain_b_ppm)
+        if shot.order.expected.calibration:
+            gains = (1_000_000, 1_000_000)  # reported as they read: the gains are what is being measured
+        readings = Readings(
+            pulses,
+            calibrated(inputs.monitor_a_uj, gains[0]) if pulses else 0,
+            calibrated(inputs.monitor_b_uj, gains[1]) if pulses else 0,
+            inputs.pulse_width_ps if pulses else 0,
+            shot.comparator,
+        )
+        verdict = judge(shot.order.expected, readings)
+        report = replace(
+            shot.report,
+            flags=shot.report.flags - {PulseFlag.UNKNOWN} | verdict.flags,
+            monitor_a_uj=readings.monitor_a_uj,
+            monitor_b_uj=readings.monitor_b_uj,
+            pulse_width_ps=min(U32, readings.pulse_width_ps),
+        )
+        device.memory.finish(report)
+        for fault, value in verdict.faults:
+            if not (fault is Fault.PULSE_MISSING and shot.withdrawn):
+                device.trip(fault, value)
+        port_uj = inputs.port_meter_uj if pulses else 0
+        return Outcome(shot.order, report, inputs.monitor_a_uj, inputs.monitor_b_uj, port_uj)
+
+    def _pulses_of(self, shot: Shot) -> int:
+        return self._seen_light - shot.light_count & U32
+
+    def _skip(self, device: Device, order: Order) -> None:
+        self.skipped = self.skipped + 1 & U32
+        self._skips_running += 1
+        self._due_us += order.period_us
+        if self._skips_running >= limits.SKIPS_MAX:
+            device.trip(Fault.NO_END_OF_CHARGE, device.inputs.hv_mv)
+
+    def _fire(self, device: Device, order: Order) -> None:
+        commit = self._commit_of(device, order)
+        if not device.memory.commit(commit):
+            device.trip(Fault.NONVOLATILE)  # a pulse that is not on record is not fired
+            return
+        if order.permit_id:
+            device.permit.pulses_left -= 1
+        if not device.clear_to_trigger(order):  # memory took its time: look again, at everything
+            device.memory.finish(
+                replace(commit, flags=commit.flags - {PulseFlag.UNKNOWN} | {PulseFlag.SKIPPED})
+            )
+            self._due_us += order.period_us
+            return
+        device.outputs.lamp_triggers = device.outputs.lamp_triggers + 1 & U32
+        device.wants.charge = False  # the lamp must go out before the charger runs again
+        self.shot = Shot(order, commit, device.now_us, self._seen_light)
+        self._skips_running = 0
+        self._first = False
+        self._earliest_us = device.now_us + order.period_us
+        self._due_us += order.period_us
+
+    @staticmethod
+    def _commit_of(device: Device, order: Order) -> PulseReport:
+        expected, inputs = order.expected, device.inputs
+        flags = {PulseFlag.UNKNOWN}  # what it remains if power goes before the report
+        if not expected.shutter_open:
+            flags.add(PulseFlag.SHUTTER_CLOSED)
+        if expected.calibration:
+            flags.add(PulseFlag.CALIBRATION)
+        return PulseReport(
+            pulse_number=device.memory.pulse_number + 1,
+            boot=device.boot_number,
+            device_time_us=device.now_us,
+            permit_id=order.permit_id,
+            press=order.press,
+            flags=frozenset(flags),
+            set_energy_uj=expected.set_energy_uj,
+            monitor_a_uj=0,
+            monitor_b_uj=0,
+            pulse_width_ps=0,
+            mode_width_ps=expected.mode_width_ps,
+            wavelength_nm=min(2_000, max(0, inputs.wavelength_nm)),
+            handpiece=limits.handpiece_of(inputs.handpiece),
+            spot_um=min(20_000, max(0, inputs.spot_um)),
+            rep_rate_mhz=order.rep_rate_mhz,
+            lamp_mv=min(2_000_000, max(0, inputs.hv_mv)),
+            coolant_mc=min(150_000, max(-50_000, inputs.coolant_mc)),
+        )

@@ -1,0 +1,168 @@
+"""What people and the room do to the simulated laser: every action by name, with fields and effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from protocols.messages import Handpiece
+from sim_device.plant import Plant
+from sim_device.simulator import Simulator
+
+
+class ActionError(ValueError):
+    """An action that is not possible: names field, value and what is allowed. Nothing was changed."""
+
+
+class Body(BaseModel):
+    """Fields of an action that has none; base of all others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OnOff(Body):
+    """Turned on or off."""
+
+    to: Literal["on", "off"]
+
+
+class OpenClose(Body):
+    """A contact opened or closed."""
+
+    to: Literal["open", "close"]
+
+
+class PressRelease(Body):
+    """Pressed or released."""
+
+    to: Literal["press", "release"]
+
+
+class GoodBad(Body):
+    """A supply or level, good or bad."""
+
+    to: Literal["good", "bad"]
+
+
+class CutReturn(Body):
+    """The device's supply."""
+
+    to: Literal["cut", "return"]
+
+
+class Plug(Body):
+    """A handpiece, or none."""
+
+    name: Literal["NONE", "ZOOM", "FIXED_6", "FIXED_8", "FIXED_10", "LENS_ARRAY_6"]
+
+
+class Turn(Body):
+    """The zoom handpiece's ring."""
+
+    spot_mm: float = Field(ge=2, le=6)
+
+
+class Module(Body):
+    """A wavelength module, 0 for none that can be identified."""
+
+    wavelength_nm: Literal[0, 532, 755, 1064]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row of the table: fields, meaning, and what it does at a time."""
+
+    body: type[Body]
+    meaning: str
+    apply: Callable[[Simulator, Any, int], None]
+
+
+def perform(simulator: Simulator, name: str, fields: dict[str, Any], now_us: int) -> None:
+    """Carry out one action at `now_us`; raises ActionError, with nothing changed, if it is not possible."""
+    action = ACTIONS.get(name)
+    if action is None:
+        raise ActionError(f"action = {name!r} is not known: give one of {', '.join(ACTIONS)}")
+    try:
+        body = action.body.model_validate(fields)
+    except ValidationError as error:
+        raise ActionError(explain(name, [dict(detail) for detail in error.errors()])) from error
+    action.apply(simulator, body, now_us)
+
+
+def explain(name: str, details: list[dict[str, Any]]) -> str:
+    """Pydantic's findings as one sentence for each: field, value, what is allowed."""
+    sentences = []
+    for detail in details:
+        field = ".".join([name, *(str(part) for part in detail["loc"] if part != "body")])
+        given = "" if detail["type"] in {"missing", "json_invalid"} else f" = {detail['input']!r}"
+        sentences.append(f"{field}{given}: {detail['msg']}")
+    return "; ".join(sentences)
+
+
+def _contact(name: str, good: str) -> Callable[[Simulator, Any, int], None]:
+    """Set the contact `name` true when the body says `good`, false otherwise."""
+
+    def apply(simulator: Simulator, body: Any, now_us: int) -> None:
+        _set(simulator, now_us, name, body.to == good)
+
+    return apply
+
+
+def _dock(docked: bool) -> Callable[[Simulator, Any, int], None]:
+    return lambda simulator, _, now_us: _set(simulator, now_us, "docked", docked)
+
+
+def _set(simulator: Simulator, now_us: int, contact: str, value: object) -> None:
+    simulator.act(lambda plant: setattr(plant.contacts, contact, value), now_us)
+
+
+def _foot(simulator: Simulator, body: PressRelease, now_us: int) -> None:
+    def step(plant: Plant) -> None:
+        plant.foot.move(now_us, body.to == "press")
+
+    simulator.act(step, now_us)
+
+
+def _plug(simulator: Simulator, body: Plug, now_us: int) -> None:
+    _set(simulator, now_us, "handpiece", Handpiece[body.name])
+
+
+def _turn(simulator: Simulator, body: Turn, now_us: int) -> None:
+    plugged = simulator.plant.contacts.handpiece
+    if plugged is not Handpiece.ZOOM:
+        raise ActionError(
+            f"spot.spot_mm = {body.spot_mm}: {plugged.name} has no zoom ring; plug the handpiece ZOOM first"
+        )
+    _set(simulator, now_us, "zoom_um", round(body.spot_mm * 1000))
+
+
+def _module(simulator: Simulator, body: Module, now_us: int) -> None:
+    _set(simulator, now_us, "wavelength_nm", body.wavelength_nm)
+
+
+def _power(simulator: Simulator, body: CutReturn, now_us: int) -> None:
+    simulator.set_power(body.to == "return", now_us)
+
+
+ACTIONS: Final[dict[str, Action]] = {
+    "key": Action(OnOff, "turn the key", _contact("key_on", "on")),
+    "foot": Action(PressRelease, "press or release the footswitch", _foot),
+    "estop": Action(PressRelease, "press or release the emergency stop", _contact("estop_pressed", "press")),
+    "door": Action(OpenClose, "treatment room door", _contact("door_closed", "close")),
+    "remote": Action(OpenClose, "remote interlock connector", _contact("remote_closed", "close")),
+    "cover": Action(OpenClose, "housing cover", _contact("cover_closed", "close")),
+    "arm": Action(OpenClose, "contact of the articulated arm", _contact("arm_connected", "close")),
+    "handpiece": Action(Plug, "plug a handpiece", _plug),
+    "spot": Action(Turn, "turn the zoom ring", _turn),
+    "wavelength": Action(Module, "exchange the wavelength module", _module),
+    "dock": Action(Body, "put the handpiece into the calibration port", _dock(True)),
+    "undock": Action(Body, "take the handpiece out of the calibration port", _dock(False)),
+    "strap": Action(OnOff, "strap of the internal trigger", _contact("internal_trigger_strap", "on")),
+    "level": Action(GoodBad, "coolant level", _contact("level_ok", "good")),
+    "mains": Action(GoodBad, "mains within its window", _contact("mains_ok", "good")),
+    "power": Action(CutReturn, "cut the device's supply or return it", _power),
+    "reset": Action(Body, "reset the processor", lambda simulator, _, now_us: simulator.reset(now_us)),
+}
