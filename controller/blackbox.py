@@ -1,0 +1,92 @@
+"""The black box: the last seconds of frames, samples and decisions, kept on disk at each trip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from controller.store import Store, StoreError, StoreWriter
+from hal.traffic import Chunk
+from protocols.messages import Message
+from protocols.values import user_values
+
+KEPT_US: Final = 30_000_000  # DESIGN: the last 30 s
+AFTER_S: Final = 2.0  # [C] what the laser and the people did about it belongs to the story
+ENTRIES_MAX: Final = 6_000  # [C] 30 s of status, pulses and decisions at their highest rates, doubled
+
+
+class BlackBox:
+    """Remembers without end in a ring, and writes the ring down when something trips.
+
+    `traffic` gives the line's recent bytes; `report` what the daemon would answer to a status request.
+    """
+
+    def __init__(
+        self,
+        writer: StoreWriter,
+        *,
+        now_us: Callable[[], int],
+        traffic: Callable[[], Iterable[Chunk]],
+        report: Callable[[], Mapping[str, Any]],
+        new_id: Callable[[], str],
+        on_failed: Callable[[str], None],
+    ) -> None:
+        self._writer = writer
+        self._now_us = now_us
+        self._traffic = traffic
+        self._report = report
+        self._new_id = new_id
+        self._on_failed = on_failed
+        self._entries: deque[tuple[int, str, Message | str]] = deque(maxlen=ENTRIES_MAX)
+        self._trips: asyncio.Queue[tuple[int, str]] = asyncio.Queue(maxsize=16)
+
+    def note(self, kind: str, what: Message | str) -> None:
+        """Remember a message, or a decision in words."""
+        self._entries.append((self._now_us(), kind, what))
+
+    def trip(self, cause: str) -> None:
+        """Keep what is remembered; trips within the seconds after one belong to it."""
+        self.note("trip", cause)
+        if self._trips.empty():
+            self._trips.put_nowait((self._now_us(), cause))
+
+    async def run(self) -> None:
+        """Write an incident for each trip until cancelled."""
+        while True:
+            tripped_us, cause = await self._trips.get()
+            await asyncio.sleep(AFTER_S)
+            while not self._trips.empty():
+                self._trips.get_nowait()
+            await self._keep(tripped_us, cause)
+
+    async def _keep(self, tripped_us: int, cause: str) -> None:
+        since_us = tripped_us - KEPT_US
+        body = {
+            "tripped_us": tripped_us,
+            "entries": [
+                {"ms": (at_us - tripped_us) / 1e3, "kind": kind}
+                | (
+                    {"text": what}
+                    if isinstance(what, str)
+                    else {"name": type(what).__name__} | user_values(what)
+                )
+                for at_us, kind, what in self._entries
+                if at_us >= since_us
+            ],
+            "traffic": [
+                {
+                    "ms": (chunk.at_us - tripped_us) / 1e3,
+                    "way": chunk.direction.name.lower(),
+                    "hex": chunk.data.hex(),
+                }
+                for chunk in self._traffic()
+                if chunk.at_us >= since_us
+            ],
+            "report": dict(self._report()),
+        }
+        try:
+            await self._writer.run(Store.save_incident, self._new_id(), cause, body, now_us=tripped_us)
+        except StoreError as error:
+            self._on_failed(f"the black box of '{cause}' could not be kept: {error}")

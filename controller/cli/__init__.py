@@ -1,0 +1,1 @@
+"""The command line `picolase`: one module for each noun; nothing heavy is imported before it runs."""

@@ -1,0 +1,156 @@
+"""Commands to the laser: arm, standby, ack, calibrate, aiming, resolve. Each needs a login."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controller.cli.app import App, config_option, json_option, note, pass_app, print_json, report, sentence
+from controller.cli.exits import CommandFailed, Exit
+
+if TYPE_CHECKING:
+    from controller.client import Answer, Client
+
+STATUSES_TO_BEGIN = 8
+"""[C] Two seconds of the laser's own statuses: what has not begun by then has ended, or never will begin."""
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def arm(app: App, as_json: bool) -> None:
+    """Arm the laser for the open session: STANDBY -> ARMING -> READY.
+
+    Takes two to three seconds, in which the laser proves its shutter, stop channels and monitors. The
+    footswitch must be released. Wear the eyewear for the session's wavelength before you arm.
+    """
+    report(app.ask(lambda client: client.arm()), "Armed: the footswitch fires.", as_json=as_json)
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def standby(app: App, as_json: bool) -> None:
+    """Bring the laser to STANDBY. To stop in a hurry use `picolase stop`."""
+    report(app.ask(lambda client: client.standby()), "The laser is in standby.", as_json=as_json)
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def calibrate(app: App, as_json: bool) -> None:
+    """Calibrate the energy monitors against the meter in the calibration port.
+
+    Put the handpiece into the port first. The laser fires about thirty pulses into it; this waits for the
+    end and tells whether the calibration holds.
+    """
+    note("Calibrating: the laser fires into the calibration port.")
+    answer, laser = app.ask(_calibrate)
+    if laser is None:
+        report(answer, "Calibrating.", as_json=as_json)
+        return
+    if as_json:
+        print_json(answer | {"calibrated": laser.get("calibrated"), "state": laser.get("state")})
+    if laser.get("calibrated") is not True:
+        raise CommandFailed(
+            Exit.FAILED,
+            f"The calibration is not valid; the laser is in {laser.get('state')}. See `picolase status` and "
+            "`picolase log`, clean the port's window, dock the handpiece and calibrate again.",
+        )
+    note("Calibrated. Take the handpiece out of the port.")
+
+
+async def _calibrate(client: Client) -> tuple[Answer, Mapping[str, Any] | None]:
+    """The answer, and the laser's state once the calibration has ended; None when it did not begin."""
+    answer = await client.calibrate()
+    if answer.get("outcome") != "done":
+        return answer, None
+    begun = False
+    statuses = 0
+    async for message in client.watch():
+        if message.get("kind") != "status":
+            continue
+        laser = message.get("laser") or {}
+        statuses += 1
+        if laser.get("state") == "calibrating":
+            begun = True
+        elif begun or statuses > STATUSES_TO_BEGIN:
+            return answer, laser
+    raise AssertionError("the stream ends by an error only")
+
+
+@click.command()
+@click.argument("state", type=click.Choice(["on", "off"]))
+@config_option
+@json_option
+@pass_app
+def aiming(app: App, state: str, as_json: bool) -> None:
+    """Switch the aiming beam on or off."""
+    report(
+        app.ask(lambda client: client.aiming(on=state == "on")),
+        f"The aiming beam is {state}.",
+        as_json=as_json,
+    )
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def ack(app: App, as_json: bool) -> None:
+    """Acknowledge all trips that are latched, after you have read them.
+
+    A trip whose cause is still there stays latched, and the answer says why. Acknowledging never arms.
+    """
+    from controller.picture import latch_line
+
+    latches = (app.ask(lambda client: client.status()).get("supervisor") or {}).get("latches") or []
+    if not latches:
+        if as_json:
+            print_json({"cleared": [], "kept": [], "outcome": "done"})
+        note("Nothing is latched.")
+        return
+    for latch in latches:
+        note(f"acknowledging {latch_line(latch)}")
+    named = [{"name": latch["name"], "instance": latch["instance"]} for latch in latches]
+    answer = app.ask(lambda client: client.acknowledge(named))
+    kept = answer.get("kept") or []
+    if kept and answer.get("outcome") in {None, "done"}:  # what was kept was refused
+        answer = answer | {"outcome": "refused"}
+    reasons = [
+        {"text": f"{item.get('name')} stays latched: {sentence(reason)}"}
+        for item in kept
+        for reason in item.get("reasons") or [{"text": "no reason given"}]
+    ]
+    report(answer | {"reasons": reasons} if reasons else answer, "Acknowledged.", as_json=as_json)
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def resolve(app: App, as_json: bool) -> None:
+    """Settle what is uncertain by the laser's own counters, so that it can be armed again."""
+    answer = app.ask(lambda client: client.resolve())
+    if as_json:
+        print_json(answer)
+    for item in answer.get("settled") or ():
+        note(f"settled: {_item(item)}")
+    if left := answer.get("open") or ():
+        raise CommandFailed(
+            Exit.UNCERTAIN,
+            "Not everything could be settled. Connect the laser and run this again; nothing arms until then.",
+            [_item(item) for item in left],
+        )
+    note("Nothing is uncertain." if not answer.get("settled") else "All is settled.")
+
+
+def _item(item: object) -> str:
+    if isinstance(item, dict):
+        return " ".join(str(item[key]) for key in ("kind", "id", "text") if item.get(key))
+    return str(item)

@@ -1,0 +1,157 @@
+"""The command `picolase`: its list of commands, and how any of them ends."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller.cli.app import CONFIG_VARIABLE, App, config_option, failure
+from controller.cli.exits import MEANINGS, CommandFailed, Exit
+
+PLUGINS = "picolase.commands"
+"""Entry-point group: click commands of other rooms that join this one."""
+
+DEBUG_VARIABLE = "PICOLASE_DEBUG"
+
+COMMANDS = {
+    # In the order of use; name -> module and attribute in this package.
+    "demo": ("demo", "demo"),
+    "run": ("daemon", "run"),
+    "ports": ("ports", "ports"),
+    "config": ("config", "config"),
+    "user": ("user", "user"),
+    "login": ("login", "login"),
+    "logout": ("login", "logout"),
+    "status": ("status", "status"),
+    "watch": ("status", "watch"),
+    "plan": ("plan", "plan"),
+    "arm": ("laser", "arm"),
+    "standby": ("laser", "standby"),
+    "stop": ("stop", "stop"),
+    "ack": ("laser", "ack"),
+    "calibrate": ("laser", "calibrate"),
+    "aiming": ("laser", "aiming"),
+    "resolve": ("laser", "resolve"),
+    "log": ("records", "log"),
+    "pulses": ("records", "pulses"),
+    "incident": ("records", "incident"),
+    "db": ("db", "db"),
+    "audit": ("db", "audit"),
+}
+
+PLUGIN_HELP = {"sim": "Run a simulated laser on a pseudo-terminal or a TCP port."}
+"""Stands in the list of commands, so that listing need not load the whole simulator."""
+
+EPILOG = "\b\nExit status:\n" + "\n".join(f"  {exit_.value:>3}  {words}" for exit_, words in MEANINGS.items())
+
+
+class Picolase(click.Group):
+    """The group of all commands; each is imported when it is asked for, and none ends with a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of use."""
+        return [*COMMANDS, *sorted(entry.name for entry in _plugins() if entry.name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name in COMMANDS:
+            module, attribute = COMMANDS[cmd_name]
+            found = getattr(importlib.import_module(f"controller.cli.{module}"), attribute)
+            return found if isinstance(found, click.Command) else None
+        for entry in _plugins():
+            if entry.name == cmd_name:
+                return _load(entry)
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, loading no plugin whose help is known here."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._short_help(ctx, name, limit)) for name in names])
+
+    def _short_help(self, ctx: click.Context, name: str, limit: int) -> str:
+        if name in PLUGIN_HELP:
+            return PLUGIN_HELP[name]
+        command = self.get_command(ctx, name)
+        return "" if command is None else command.get_short_help_str(limit)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; every error ends in a message and the exit status that belongs to it."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            _end(CommandFailed(Exit.INTERRUPTED, "Interrupted."))
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise  # click prints these itself
+        except Exception as error:  # noqa: BLE001  # the top of the program: never a traceback for a user
+            try:
+                _end(failure(error, ctx.ensure_object(App)))
+            except Exception as unexpected:  # noqa: BLE001  # as above
+                if os.environ.get(DEBUG_VARIABLE):
+                    traceback.print_exception(unexpected)
+                _end(
+                    CommandFailed(
+                        Exit.FAILED,
+                        f"This should not happen: {type(error).__name__}: {error}. Please report it "
+                        f"with what you did; {DEBUG_VARIABLE}=1 shows where it comes from.",
+                    )
+                )
+
+
+def _end(failed: CommandFailed) -> None:
+    click.echo(f"picolase: {failed}", err=True)
+    sys.exit(failed.exit)
+
+
+def _plugins() -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=PLUGINS))
+
+
+def _load(entry: importlib.metadata.EntryPoint) -> click.Command | None:
+    """The command behind an entry point; one that cannot be loaded says so when it is called."""
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        why = f"`{entry.name}` cannot be loaded from {entry.value}: {error}. Install picolase again."
+
+        @click.command(entry.name, short_help="(cannot be loaded)")
+        def broken() -> None:
+            raise CommandFailed(Exit.FAILED, why)
+
+        return broken
+    return found if isinstance(found, click.Command) else None
+
+
+@click.group(
+    cls=Picolase,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "obj": None},
+)
+@click.version_option(package_name="picolase", message="picolase %(version)s")
+@config_option
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Control a picosecond medical laser (755 nm, 500-750 ps, class 4), or a simulated one.
+
+    \b
+    See it work, without any hardware:     picolase demo
+    Use it:                                picolase config example > picolase.toml
+                                           picolase user add NAME
+                                           picolase run          (in its own terminal)
+                                           picolase login NAME
+                                           picolase plan run plans/tattoo-forearm.toml
+    Stop the laser, at any time:           picolase stop
+
+    Not a certified medical device. The safety function is the hardware stop on the console, not the one here.
+    """
+    app = ctx.ensure_object(App)
+    if app.config_path is None and (path := os.environ.get(CONFIG_VARIABLE)):
+        app.config_path = Path(path)

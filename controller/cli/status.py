@@ -1,0 +1,58 @@
+"""Looking at the laser: one picture (`status`) or a live one (`watch`). Neither needs a login."""
+
+import asyncio
+import sys
+
+import click
+
+from controller.cli.app import App, config_option, console, json_option, now_us, pass_app, print_json
+
+
+@click.command()
+@config_option
+@json_option
+@pass_app
+def status(app: App, as_json: bool) -> None:
+    """Show the laser's state, interlocks, session and what stands against arming."""
+    answer = app.ask(lambda client: client.status())
+    if as_json:
+        print_json(answer)
+        return
+    from controller.live import draw
+    from controller.picture import Picture
+
+    picture = Picture(now_us())
+    picture.apply({"kind": "status", **answer}, now_us())
+    console().print(draw(picture, now_us()))
+
+
+@click.command()
+@click.option(
+    "--plain", is_flag=True, help="Lines instead of a drawing; the default where there is no terminal."
+)
+@config_option
+@json_option
+@pass_app
+def watch(app: App, plain: bool, as_json: bool) -> None:
+    """Show the laser live, until Ctrl-C. Watching never touches the laser.
+
+    With --json, one JSON object a line: each status, pulse and event as it comes.
+    """
+    from rich.console import Console
+
+    from controller.live import View, follow
+    from controller.picture import Picture
+
+    screen = Console(file=sys.stdout, force_terminal=False, highlight=False) if plain else console()
+
+    async def show() -> None:
+        view = View(screen, Picture(now_us()), now_us)
+        async with app.client() as client, view.shown():
+            await follow(view, client.watch, lambda _: False, patient=True)
+
+    async def tell() -> None:
+        async with app.client() as client:
+            async for message in client.watch():
+                print_json(message)
+
+    asyncio.run(tell() if as_json else show())

@@ -1,0 +1,152 @@
+"""Operators: made, listed and barred on the machine itself, in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.cli.app import (
+    App,
+    actor,
+    config_option,
+    console,
+    json_option,
+    note,
+    now_us,
+    pass_app,
+    print_json,
+    table,
+    wall_clock,
+)
+from controller.cli.login import password_stdin_option, read_password
+
+if TYPE_CHECKING:
+    from controller.store import OperatorRecord, Store
+
+ROLES = ("viewer", "operator", "service", "administrator")
+TRAINING_DAYS = 365
+"""[C] Training is renewed each year unless a date is given."""
+
+
+@click.group()
+def user() -> None:
+    """Add, list and bar the people who may log in. Works with or without the daemon."""
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--role", type=click.Choice(ROLES), default="operator", show_default=True, help="What they may do."
+)
+@click.option(
+    "--trained", type=int, multiple=True, metavar="NM", help="Wavelength they are trained for; repeatable."
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Day the training ends (UTC).  [default: in a year]",
+)
+@password_stdin_option
+@config_option
+@pass_app
+def add(
+    app: App, name: str, *, role: str, trained: tuple[int, ...], until: datetime | None, from_stdin: bool
+) -> None:
+    """Add operator NAME; asks for a password.
+
+    \b
+    Example:  picolase user add anna --role operator --trained 755
+    """
+    from controller.operators import add_operator
+    from controller.store import Role
+
+    password = read_password(from_stdin=from_stdin, confirm=True)
+    with _store(app) as store, store.transaction():
+        add_operator(store, name, Role(role), password, actor=actor(), now_us=now_us())
+        _train(store, name, trained, until)
+    note(f"Added {role} {name}.")
+
+
+@user.command()
+@click.argument("name")
+@click.argument("wavelength_nm", type=int)
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Day the training ends (UTC).  [default: in a year]"
+)
+@config_option
+@pass_app
+def train(app: App, name: str, wavelength_nm: int, until: datetime | None) -> None:
+    """Record that NAME is trained for a wavelength, in nm."""
+    with _store(app) as store:
+        _train(store, name, (wavelength_nm,), until)
+    note(f"Recorded: {name} is trained for {wavelength_nm} nm.")
+
+
+@user.command()
+@click.argument("name")
+@password_stdin_option
+@config_option
+@pass_app
+def password(app: App, name: str, from_stdin: bool) -> None:
+    """Give NAME a new password."""
+    from controller.operators import change_password
+
+    new = read_password(from_stdin=from_stdin, confirm=True)
+    with _store(app) as store:
+        change_password(store, name, new, actor=actor(), now_us=now_us())
+    note(f"Changed the password of {name}.")
+
+
+@user.command()
+@click.argument("name")
+@config_option
+@pass_app
+def remove(app: App, name: str) -> None:
+    """Bar NAME from logging in. The name stays in the records and is not given again."""
+    with _store(app) as store:
+        store.deactivate_operator(name, actor=actor(), now_us=now_us())
+    note(f"{name} can no longer log in.")
+
+
+@user.command("list")
+@config_option
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List the operators, their roles and trainings."""
+    from controller.store import Reader
+
+    with Reader.open(app.config.store.path) as reader:
+        rows = [_row(operator) for operator in reader.operators()]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        console().print(table("", rows[0], [[str(cell) for cell in row.values()] for row in rows]))
+    else:
+        note("There are no operators yet: `picolase user add NAME` makes one.")
+
+
+def _row(operator: OperatorRecord) -> dict[str, object]:
+    trained = {str(nm): until.date().isoformat() for nm, until in sorted(operator.training.items())}
+    return {
+        "name": operator.name,
+        "role": operator.role.value,
+        "active": operator.active,
+        "trained": trained,
+        "created": operator.created.isoformat(),
+    }
+
+
+def _store(app: App) -> Store:
+    from controller.store import Store
+
+    return Store.open(app.config.store.path, wall_clock=wall_clock, exclusive=False)
+
+
+def _train(store: Store, name: str, wavelengths_nm: tuple[int, ...], until: datetime | None) -> None:
+    now = wall_clock()
+    expires = until.replace(tzinfo=now.tzinfo) if until is not None else now + timedelta(days=TRAINING_DAYS)
+    for wavelength_nm in wavelengths_nm:
+        store.record_training(name, wavelength_nm, expires, actor=actor(), now_us=now_us())

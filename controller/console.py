@@ -1,0 +1,257 @@
+"""The console: everything an operator may ask of the daemon, with who may ask and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+from controller.commands import Commands, described
+from controller.declined import Declined
+from controller.fanout import LATEST, Fanout, Kind
+from controller.laser_link import LaserLink
+from controller.lease import Lease, Who
+from controller.operators import Logins
+from controller.recorder import Event, Recorder
+from controller.report import Reporter, session_report
+from controller.store import CommandOutcome, EventKind, Role, Severity, StoreWriter
+from controller.tomlfile import TomlError
+from controller.treatment import Treatment
+from hal.outcomes import Done, Outcome, Refused
+from protocols.requests import Counters
+from safety.latches import LatchId
+from safety.supervisor import Supervisor
+
+REPORT_S: Final = 1.0  # the stream tells everything at least once a second, so that silence means trouble
+WATCHED: Final = {Kind.STATE: LATEST, Kind.TELEMETRY: LATEST, Kind.PULSE: 256, Kind.EVENT: 256}
+
+WATCHER: Final = "watcher"
+
+_WORDS: Final = {
+    CommandOutcome.DONE: "done",
+    CommandOutcome.REFUSED: "refused; nothing was done",
+    CommandOutcome.FAILED: "failed; nothing was done",
+    CommandOutcome.UNCERTAIN: "not known whether it was done: the laser was told to stop",
+}
+
+
+class Console:
+    """One method for each thing that can be asked; raises Declined, NotAuthorised, StoreError."""
+
+    def __init__(
+        self,
+        *,
+        writer: StoreWriter,
+        supervisor: Supervisor,
+        recorder: Recorder,
+        commands: Commands,
+        treatment: Treatment,
+        link: LaserLink,
+        logins: Logins,
+        lease: Lease,
+        reporter: Reporter,
+        fanout: Fanout,
+        now_us: Callable[[], int],
+        idle_lock_s: int,
+    ) -> None:
+        self.logins = logins
+        self._writer = writer
+        self._supervisor = supervisor
+        self._recorder = recorder
+        self._commands = commands
+        self._treatment = treatment
+        self._link = link
+        self._lease = lease
+        self._reporter = reporter
+        self._fanout = fanout
+        self._now_us = now_us
+        self._idle_lock_s = idle_lock_s
+
+    # -- people
+
+    async def login(self, name: str, password: str) -> dict[str, Any]:
+        """A token for whoever knows the password."""
+        token = await self.logins.login(name, password)
+        operator = self.logins.require(token, Role.VIEWER)
+        return {
+            "token": token,
+            "name": operator.name,
+            "role": operator.role.value,
+            "idle_lock_s": self._idle_lock_s,
+        }
+
+    def logout(self, token: str | None) -> dict[str, Any]:
+        """Forget the token, and the lease that it held."""
+        if token is not None:
+            self._lease.give_up(token)
+            self.logins.logout(token)
+        return {}
+
+    # -- looking
+
+    def status(self) -> dict[str, Any]:
+        """Everything the daemon knows now."""
+        return self._reporter.report()
+
+    async def watch(self) -> AsyncIterator[dict[str, Any]]:
+        """What happens, as it happens; the whole status on each change and each second."""
+        with self._fanout.subscribe(WATCHER, WATCHED) as feed:
+            yield {"kind": "status"} | self.status()
+            while True:
+                try:
+                    async with asyncio.timeout(REPORT_S):
+                        item = await feed.get()
+                except TimeoutError:
+                    yield {"kind": "status"} | self.status()
+                    continue
+                except StopAsyncIteration:
+                    return
+                if item.kind is Kind.STATE:
+                    yield {"kind": "status"} | self.status()
+                else:
+                    yield {"kind": item.kind.value} | dict(item.value)
+
+    async def check_plan(self, text: str, file: str) -> dict[str, Any]:
+        """Whether the plan may be carried out here, and every reason why not."""
+        try:
+            loaded, refused = self._treatment.check(text, file)
+        except TomlError as error:
+            raise Declined.for_file(error) from error
+        plan = loaded.plan
+        summary = asdict(plan) | {"planned_pulses": plan.pulses, "sha256": loaded.sha256}
+        if not refused:
+            summary["duration_s"] = plan.pulses / plan.rep_rate_hz
+        return {"ok": not refused, "refusals": [asdict(one) for one in refused], "summary": summary}
+
+    # -- acting
+
+    async def open_session(
+        self, who: Who, text: str, file: str, eyewear_nm: int, checklist: bool
+    ) -> dict[str, Any]:
+        """Take a new plan in hand."""
+        self._take_lease(who)
+        try:
+            session = await self._treatment.open(who.name, text, file, eyewear_nm, checklist)
+        except TomlError as error:
+            raise Declined.for_file(error) from error
+        return session_report(session) or {}
+
+    async def resume_session(self, who: Who, eyewear_nm: int, checklist: bool) -> dict[str, Any]:
+        """Take the unfinished plan in hand again."""
+        self._take_lease(who)
+        return session_report(await self._treatment.resume(who.name, eyewear_nm, checklist)) or {}
+
+    async def abandon_session(self, who: Who) -> dict[str, Any]:
+        """End the unfinished session for good."""
+        self._take_lease(who)
+        record = await self._treatment.abandon(who.name)
+        return {"id": record.id, "state": record.state.value, "delivered": record.delivered_pulses}
+
+    async def arm(self, who: Who) -> dict[str, Any]:
+        """Arm for the session in hand."""
+        self._take_lease(who)
+        return _answer(await self._treatment.arm(who.name))
+
+    async def standby(self, who: Who) -> dict[str, Any]:
+        """Return the laser to STANDBY; anybody logged in may, whoever holds the lease."""
+        return _answer(await self._commands.carry_out("standby", who.name, {}, lambda laser: laser.standby()))
+
+    async def calibrate(self, who: Who) -> dict[str, Any]:
+        """Begin the energy calibration; its end is told by Status."""
+        self._take_lease(who)
+        return _answer(
+            await self._commands.carry_out("calibrate", who.name, {}, lambda laser: laser.calibrate())
+        )
+
+    async def aiming(self, who: Who, on: bool) -> dict[str, Any]:
+        """Switch the aiming beam."""
+        self._take_lease(who)
+        return _answer(
+            await self._commands.carry_out(
+                "aiming", who.name, {"on": on}, lambda laser: laser.set_aiming(on=on)
+            )
+        )
+
+    async def stop(self, by: str, why: str) -> dict[str, Any]:
+        """Stop the laser; never declined."""
+        self._treatment.trip(f"stopped by {by}")
+        result = await asyncio.shield(self._commands.stop(by, why))
+        return {
+            "confirmed": result.confirmed,
+            "level": result.level.value,
+            "took_ms": result.took_us / 1e3,
+            "text": str(result) if result.confirmed else f"{result}: use the hardware stop",
+        }
+
+    async def acknowledge(self, who: Who, latches: list[tuple[str, int]]) -> dict[str, Any]:
+        """Acknowledge latches one by one: the device's own first, so that the host's mirror can follow."""
+        self._take_lease(who)
+        cleared, kept = [], []
+        for name, instance in latches:
+            reasons = await self._acknowledge_one(who, name, instance)
+            if reasons:
+                kept.append({"name": name, "instance": instance, "reasons": reasons})
+            else:
+                cleared.append({"name": name, "instance": instance})
+                text = f"{name} #{instance} was acknowledged"
+                self._note(who, text, Severity.INFO)
+        return {"cleared": cleared, "kept": kept, "outcome": "refused" if kept else "done"}
+
+    async def resolve(self, who: Who) -> dict[str, Any]:
+        """Settle what is uncertain by the device's own books, and give up pulses that can never be told."""
+        self._take_lease(who)
+        laser = self._commands.laser
+        counters = await laser.counters() if laser is not None else None
+        if isinstance(counters, Done):
+            self._give_up_lost(who, counters.value)
+        settled = await self._commands.settle(who.name)
+        return {"settled": settled, "open": list(self._commands.uncertain)}
+
+    # -- within
+
+    def _take_lease(self, who: Who) -> None:
+        self._lease.take(who, self._now_us())
+        self._supervisor.operator_present(
+            who.name, self._now_us(), may_treat=who.operator.role.covers(Role.OPERATOR)
+        )
+
+    async def _acknowledge_one(self, who: Who, name: str, instance: int) -> list[dict[str, Any]]:
+        standing = {latch.instance: latch for latch in self._supervisor.view(self._now_us()).latches}
+        latch, status = standing.get(instance), self._commands.status
+        if latch is not None and latch.id.value != name:
+            latch = None
+        if latch is not None and latch.id is LatchId.DEVICE_FAULT and status is not None and status.faults:
+            fault_instance = status.fault_instance
+            outcome = await self._commands.carry_out(
+                "acknowledge",
+                who.name,
+                {"fault": status.first_fault.name.lower(), "fault_instance": fault_instance},
+                lambda laser: laser.acknowledge(fault_instance),
+            )
+            # The mirror of the fault is taken off by the Status that follows.
+            return [] if isinstance(outcome, Done) else _answer(outcome)["reasons"] or [_failed(outcome)]
+        refused = self._supervisor.acknowledge([instance if latch else -1], self._now_us())
+        return [asdict(reason) for reason in refused]
+
+    def _give_up_lost(self, who: Who, counters: Counters) -> None:
+        """Pulses that the device was told to forget and nobody recorded cannot come any more."""
+        given_up = self._recorder.accept_gap(counters.acknowledged)
+        if given_up:
+            self._supervisor.pulses_settled(counters.acknowledged, self._now_us())
+            text = f"{given_up} pulses up to {counters.acknowledged} have no record and were given up"
+            self._note(who, text, Severity.ERROR)
+
+    def _note(self, who: Who, text: str, severity: Severity) -> None:
+        self._recorder.event(Event(EventKind.STATE, severity, text, who.name, self._now_us()))
+
+
+def _answer(outcome: Outcome[Any]) -> dict[str, Any]:
+    value, detail = described(outcome)
+    reasons = [asdict(reason) for reason in outcome.reasons] if isinstance(outcome, Refused) else []
+    text = _WORDS[value] + (f" ({detail})" if detail and not reasons else "")
+    return {"outcome": value.value, "reasons": reasons, "text": text}
+
+
+def _failed(outcome: Outcome[Any]) -> dict[str, Any]:
+    return {"code": "host.failed", "text": described(outcome)[1], "action": "try again"}

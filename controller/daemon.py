@@ -1,0 +1,378 @@
+"""The daemon: the one place where everything is put together, and the order in which it starts and ends.
+
+Theory of operation. Every message of the laser's goes to the supervisor first, synchronously, and what the
+supervisor asks for is done before anything else hears of it. All tasks live in one group; one that ends on
+its own trips the supervisor, so that the heartbeat stops and the laser with it. Shutting down: nothing more
+is granted, the laser is stopped and confirms, what was reported is on disk, what was recorded is published,
+then the store and the port are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from controller.api import build_api, serve
+from controller.blackbox import BlackBox
+from controller.commands import Commands
+from controller.config import Config
+from controller.console import WATCHER, Console
+from controller.fanout import Fanout
+from controller.heart import beat
+from controller.laser_link import LaserLink
+from controller.lease import Lease
+from controller.listening import listen
+from controller.mqtt import MqttHealth, MqttPublisher, StoreOutbox
+from controller.operators import Logins, NotAuthorised
+from controller.recorder import Event, Recorder
+from controller.report import Reporter
+from controller.store import EventKind, PulseRecord, Role, Severity, Store, StoreWriter
+from controller.telling import Teller
+from controller.treatment import Treatment
+from hal.drivers import load_driver
+from hal.hooks import Hooks, fresh_nonce
+from hal.ports import open_port
+from hal.reconnect import OpenPort, Reconnect
+from hal.time import now_us
+from protocols.messages import Message, PulseReport, Status, Telemetry
+from protocols.timing import MS, SECOND
+from safety.freshness import Input
+from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
+from safety.supervisor import Supervisor
+
+HOUSEKEEPING_S: Final = 1.0  # [C] idle logins are minutes; a second more or less is nothing
+SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
+
+REPORTS_US: Final = SECOND  # [C] three repetitions of a report; what is later comes at the next start
+
+_log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One laser's daemon; build it with `build_daemon`, then `run` it once."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        *,
+        wall_clock: Callable[[], datetime],
+        opener: OpenPort,
+        inline_store: bool,
+        random_number: Callable[[], float],
+        new_id: Callable[[], str],
+        nonce: Callable[[], int],
+        with_api: bool,
+    ) -> None:
+        self._config = config
+        self._with_api = with_api
+        self._ending = asyncio.Event()
+        self._failed = False
+        self.boot = new_id()
+        store.daemon_boot = self.boot
+        store.outbox_wanted = config.mqtt.enabled
+        self.writer = StoreWriter(store, inline=inline_store)
+        self.fanout = Fanout()
+        self.supervisor = Supervisor(
+            now_us(),
+            max_age_us={Input.STATUS: config.safety.status_max_age_ms * MS},
+            loop_lag_max_us=config.safety.loop_lag_max_ms * MS,
+        )
+        self.recorder = Recorder(
+            self.writer,
+            wall_clock=wall_clock,
+            on_recorded=self._recorded,
+            on_store=lambda ok, text: self._react(self.supervisor.store_state(ok, text, now_us())),
+            on_trouble=self._trouble,
+        )
+        self.commands = Commands(
+            self.writer, self.supervisor, self.recorder, now_us=now_us, new_id=new_id, react=self._react
+        )
+        self.treatment = Treatment(
+            self.writer,
+            self.supervisor,
+            self.recorder,
+            self.commands,
+            now_us=now_us,
+            new_id=new_id,
+            new_permit_id=nonce,
+        )
+        self.teller = Teller(
+            self.fanout,
+            self.supervisor,
+            self.treatment,
+            boot=self.boot,
+            telemetry_hz=config.mqtt.telemetry_hz,
+            wall_clock=wall_clock,
+            now_us=now_us,
+        )
+        self.link = LaserLink(
+            self.writer,
+            self.supervisor,
+            self.recorder,
+            self.commands,
+            self.treatment,
+            now_us=now_us,
+            react=self._react,
+            on_about=self.teller.about,
+        )
+        self.logins = Logins(
+            self.writer,
+            new_token=secrets.token_urlsafe,
+            now_us=now_us,
+            idle_lock_us=config.safety.idle_lock_s * SECOND,
+        )
+        self.lease = Lease(config.safety.idle_lock_s * SECOND)
+        self.mqtt: MqttPublisher | None = None
+        if config.mqtt.enabled:
+            self.mqtt = MqttPublisher(
+                config.mqtt,
+                fanout=self.fanout,
+                outbox=StoreOutbox(self.writer),
+                boot=self.boot,
+                wall_clock=wall_clock,
+                jitter=random_number,
+            )
+        self.reporter = Reporter(
+            boot=self.boot,
+            port=config.device.url,
+            store_path=str(config.store.path),
+            supervisor=self.supervisor,
+            recorder=self.recorder,
+            commands=self.commands,
+            treatment=self.treatment,
+            link=self.link,
+            lease=lambda: self.lease.report(now_us()),
+            mqtt=self._mqtt_health,
+            wall_clock=wall_clock,
+            now_us=now_us,
+        )
+        self.blackbox = BlackBox(
+            self.writer,
+            now_us=now_us,
+            traffic=lambda: self.commands.laser.recent_traffic() if self.commands.laser else (),
+            report=self.reporter.report,
+            new_id=new_id,
+            on_failed=lambda text: self._note(EventKind.SYSTEM, Severity.ERROR, text),
+        )
+        self.console = Console(
+            writer=self.writer,
+            supervisor=self.supervisor,
+            recorder=self.recorder,
+            commands=self.commands,
+            treatment=self.treatment,
+            link=self.link,
+            logins=self.logins,
+            lease=self.lease,
+            reporter=self.reporter,
+            fanout=self.fanout,
+            now_us=now_us,
+            idle_lock_s=config.safety.idle_lock_s,
+        )
+        self._reconnect = Reconnect(
+            config.device.url,
+            load_driver(config.device.driver),
+            Hooks(gate=self.commands.gate, on_message=self._message, on_down=self.link.down, nonce=nonce),
+            jitter=random_number,
+            baud=config.device.baud,
+            expected_serial=config.device.expected_serial or "",
+            on_state=self.link.line_changed,
+            opener=opener,
+        )
+
+    # -- life
+
+    def end(self) -> None:
+        """Ask `run` to shut down in order; a signal handler may call it."""
+        self._ending.set()
+
+    async def run(self) -> bool:
+        """Serve until `end`; returns whether that was asked for, rather than a part having failed."""
+        api = listen(self._config.api) if self._with_api else None
+        await self.commands.recall()
+        self._note(EventKind.SYSTEM, Severity.INFO, f"the daemon started, run {self.boot}")
+        recording = asyncio.create_task(self._watched("recorder", self.recorder.run()), name="recorder")
+        publishing = asyncio.create_task(self.mqtt.run(), name="mqtt") if self.mqtt else None
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks: dict[str, Coroutine[Any, Any, Any]] = {
+                    "heart": beat(self.supervisor, self._react, self._heartbeat),
+                    "laser": self._reconnect.run(self.link.serve),
+                    "commands": self.commands.run(),
+                    "treatment": self.treatment.run(),
+                    "blackbox": self.blackbox.run(),
+                    "housekeeping": self._keep_house(),
+                }
+                if api is not None:
+                    tasks["api"] = serve(build_api(self.console), api)
+                running = [
+                    group.create_task(self._watched(name, work), name=name) for name, work in tasks.items()
+                ]
+                await self._ending.wait()
+                await self._make_safe()
+                for task in running:
+                    task.cancel()
+        finally:
+            await self._close(recording, publishing)
+        return not self._failed
+
+    async def _watched(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        """A task of the daemon: one that ends on its own trips the supervisor and ends the daemon."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001  # the top of every task: it is logged, trips and ends the daemon
+            _log.exception("the task %r failed: the daemon ends", name)
+        self._failed = True
+        text = f"the task {name!r} ended"
+        self._react(self.supervisor.task_ended(name, now_us()))
+        self._note(EventKind.SYSTEM, Severity.ERROR, text)
+        self.end()
+
+    async def _make_safe(self) -> None:
+        """Stop the laser and let it confirm, while everything that this needs is still running."""
+        self.treatment.trip("the daemon is shutting down")
+        for feed in self.fanout.subscriptions:
+            if feed.name == WATCHER:
+                feed.close()  # streams of the API end, so that its server can
+        if self.commands.laser is None:
+            return  # no heartbeat leaves without a connection: the device's own watchdog has acted
+        result = await asyncio.shield(self.commands.stop("daemon", "the daemon is shutting down"))
+        _log.info("shutting down: %s", result)
+        deadline_us = now_us() + REPORTS_US
+        while self.commands.laser is not None and not self.recorder.balanced and now_us() < deadline_us:  # noqa: ASYNC110  # the last reports are on their way
+            await asyncio.sleep(0.05)
+
+    async def _close(self, recording: asyncio.Task[None], publishing: asyncio.Task[None] | None) -> None:
+        """Everything reported is recorded, everything recorded is published, then the store is closed."""
+        if self.commands.laser is not None:
+            self.commands.laser.close()
+        self._note(EventKind.SYSTEM, Severity.INFO, "the daemon ends")
+        await asyncio.wait({asyncio.ensure_future(self.recorder.drain())}, timeout=SHUT_DOWN_S)
+        recording.cancel()
+        if self.mqtt is not None and publishing is not None:
+            self.mqtt.stop()
+            await asyncio.wait({publishing}, timeout=SHUT_DOWN_S)
+            publishing.cancel()
+        await asyncio.wait({task for task in (recording, publishing) if task is not None})
+        await self.writer.close()
+
+    async def _keep_house(self) -> None:
+        """Take the right to treat from whoever was idle too long."""
+        while True:
+            held = self.lease.holder(now_us())
+            if held is not None:
+                try:
+                    self.logins.require(held.who.token, Role.OPERATOR, in_use=False)
+                except NotAuthorised:
+                    self.lease.give_up(held.who.token)
+                    held = None
+            if held is None:
+                self._react(self.supervisor.operator_present(None, now_us()))
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+    # -- the laser's side, synchronous
+
+    def _message(self, message: Message, at_us: int) -> None:
+        """Supervisor first; then bounded queues."""
+        self._react(self.supervisor.observe(message, at_us))
+        if isinstance(message, Status):
+            self.commands.status = message
+            self.recorder.device_counter(message.pulse_number)
+            self.treatment.status(message)
+            self.teller.status(message)
+        elif isinstance(message, PulseReport):
+            self.recorder.pulse(message, at_us)
+        elif isinstance(message, Telemetry):
+            self.reporter.telemetry = message
+            self.teller.telemetry(message)
+        self.blackbox.note("message", message)
+
+    def _heartbeat(self, heartbeat: Any) -> None:
+        if self.commands.laser is not None:
+            self.commands.laser.heartbeat(heartbeat.challenge, heartbeat.intent)
+
+    def _react(self, reactions: list[Reaction]) -> None:
+        for reaction in reactions:
+            match reaction:
+                case StopNow(reason):
+                    self.treatment.trip(reason.text)
+                    self.commands.stop("supervisor", reason.text)
+                case LatchSet(latch):
+                    self.treatment.trip(latch.text)
+                    self.blackbox.trip(latch.text)
+                    body = {"latch": latch.id.value, "instance": latch.instance, "action": latch.action}
+                    self._note(EventKind.FAULT, Severity.ERROR, latch.text, body)
+                case LatchCleared(latch):
+                    self._note(EventKind.STATE, Severity.INFO, f"cleared: {latch.text}")
+                case Note(event, text):
+                    self._note(EventKind.STATE, Severity.INFO, text, {"event": event})
+
+    # -- what came of it
+
+    def _recorded(self, record: PulseRecord | Event) -> None:
+        if isinstance(record, PulseRecord):
+            self.treatment.recorded(record)
+            self._pulse_is_use()
+            self.teller.pulse(record)
+        else:
+            self.teller.event(record)
+
+    def _pulse_is_use(self) -> None:
+        """A foot on the switch is a person at the laser: the login that holds the lease is in use."""
+        held = self.lease.holder(now_us())
+        if held is not None:
+            self.lease.renew(now_us())
+            try:
+                self.logins.require(held.who.token, Role.OPERATOR)
+            except NotAuthorised:
+                self.lease.give_up(held.who.token)
+
+    def _trouble(self, text: str) -> None:
+        self._react(self.supervisor.uncertain("records", text, now_us()))
+
+    def _note(
+        self, kind: EventKind, severity: Severity, text: str, body: Mapping[str, object] | None = None
+    ) -> None:
+        level = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING}.get(severity, logging.ERROR)
+        _log.log(level, "%s", text)
+        self.blackbox.note("event", text)
+        self.recorder.event(Event(kind, severity, text, "daemon", now_us(), body or {}))
+
+    def _mqtt_health(self) -> MqttHealth | None:
+        return self.mqtt.health if self.mqtt else None
+
+
+def build_daemon(
+    config: Config,
+    store: Store,
+    *,
+    wall_clock: Callable[[], datetime],
+    opener: OpenPort = open_port,
+    inline_store: bool = False,
+    random_number: Callable[[], float] = random.random,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    nonce: Callable[[], int] = fresh_nonce,
+    with_api: bool = True,
+) -> Daemon:
+    """Put a daemon together inside a running loop, whose clock it uses; it owns `store` from now on.
+
+    A rig hands in its own clock, ports, chance and an inline store, and leaves the API out.
+    """
+    return Daemon(
+        config,
+        store,
+        wall_clock=wall_clock,
+        opener=opener,
+        inline_store=inline_store,
+        random_number=random_number,
+        new_id=new_id,
+        nonce=nonce,
+        with_api=with_api,
+    )

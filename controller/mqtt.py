@@ -1,0 +1,395 @@
+"""The MQTT publisher: brings what the daemon tells to the broker, whatever the broker does.
+
+Theory of operation. The publisher hears the fan-out like any other listener and never makes the daemon wait.
+Retained topics (about, state, alarms, status) are a picture of now: the newest content is kept here and
+brought to the broker after each connect, on change, and state and status every `REFRESH_S`. Samples are
+latest-value; those replaced before they were published are counted. Pulses and events come from the store's
+outbox, in its order, and leave it once the broker has acknowledged them: at least once, told apart by
+`(boot, seq)`. One connection is used until its first trouble; then the next is tried, ever more slowly.
+Nothing is subscribed to.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, cast
+
+from controller.config import MqttConfig
+from controller.fanout import LATEST, Fanout, Item, Kind
+from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, read_secrets
+from controller.store.errors import StoreError
+from controller.store.records import OutboxMessage
+from controller.store.store import Store
+from controller.store.writer import StoreWriter
+from protocols import payloads
+from protocols.payloads import Payload, Quality, Stamp, encode
+from protocols.topics import (
+    ABOUT,
+    ALARM,
+    EVENT,
+    FAULT_ALARM_IDS,
+    PULSE,
+    STATE,
+    STATUS,
+    TELEMETRY,
+    Topic,
+    TopicTree,
+)
+
+REFRESH_S: Final = 5.0  # [P] state on change and every 5 s
+STALE_S: Final = 2.0  # [C] the daemon tells the state with each Status, ten times a second when idle
+IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
+OUTBOX_POLL_S: Final = 1.0  # [C] for rows that another program wrote; the daemon's own wake us
+DRAIN_S: Final = 3.0  # [C] at the end, for what is still in the outbox; what remains keeps for the next start
+BACKOFF_S: Final = (0.2, 5.0)  # [C] first and longest pause between attempts
+LASTING_S: Final = (
+    5.0  # [C] a shorter connection does not reset the pause: two clients of one name take turns
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    """What keeps messages until the broker has acknowledged them."""
+
+    async def next(self, limit: int, *, after_id: int) -> Sequence[OutboxMessage]:
+        """Return the oldest messages beyond `after_id`, at most `limit`."""
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Forget these."""
+
+
+class StoreOutbox:
+    """The outbox in the daemon's store, used through its writer."""
+
+    def __init__(self, writer: StoreWriter) -> None:
+        self._writer = writer
+
+    async def next(self, limit: int, *, after_id: int) -> Sequence[OutboxMessage]:
+        """Return the oldest messages beyond `after_id`, at most `limit`; raises StoreError."""
+        return await self._writer.run(Store.outbox_next, limit, after_id=after_id)
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Remove messages from the store; raises StoreError."""
+        await self._writer.run(Store.outbox_done, ids)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttHealth:
+    """How publishing stands."""
+
+    connected: bool
+    trouble: str | None  # in words; None: none
+    sent: int
+    samples_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A payload and when the daemon told it, in loop seconds."""
+
+    payload: Payload
+    at_s: float
+
+
+class MqttPublisher:
+    """Publishes what `fanout` tells and `outbox` keeps, under the topics of `config`.
+
+    `boot` is the random identity of this run of the daemon; `wall_clock` gives aware times; `jitter` a number
+    from 0 to 1, so that a fleet does not come back all at once. `alarm_ids` are those that may still stand at
+    the broker from an earlier run: they are cleared unless told.
+    """
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        *,
+        fanout: Fanout,
+        outbox: Outbox,
+        boot: str,
+        wall_clock: Callable[[], datetime],
+        jitter: Callable[[], float],
+        alarm_ids: Collection[str] = FAULT_ALARM_IDS,
+    ) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._boot = boot
+        self._wall_clock = wall_clock
+        self._jitter = jitter
+        self._tree = TopicTree(config.site, config.device_id, config.prefix)
+        self._feed = fanout.subscribe("mqtt", dict.fromkeys(Kind, LATEST))
+
+        self._about: _Heard | None = None
+        self._state: _Heard | None = None
+        self._alarms: dict[str, _Heard | None] = dict.fromkeys(sorted(alarm_ids))  # None: to be cleared
+        self._cleared: set[str] = set()  # alarm ids the broker has acknowledged as cleared
+        self._sample: _Heard | None = None
+        self._seq: Counter[str] = Counter()
+
+        self._retained_news = asyncio.Event()
+        self._sample_news = asyncio.Event()
+        self._outbox_news = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+        self._connected = False
+        self._trouble: LinkTrouble | None = None
+        self._sent = 0
+        self._replaced = 0
+
+    @property
+    def health(self) -> MqttHealth:
+        """How publishing stands now."""
+        dropped = self._replaced + self._feed.dropped[Kind.TELEMETRY]
+        return MqttHealth(self._connected, str(self._trouble) if self._trouble else None, self._sent, dropped)
+
+    def stop(self) -> None:
+        """Ask `run` to publish what it has heard and what the outbox holds, to say goodbye, and to return."""
+        self._feed.close()
+
+    async def run(self) -> None:
+        """Publish until stopped. Raises nothing but cancellation, after which the broker's word is "lost"."""
+        listener = asyncio.create_task(self._listen(), name="mqtt-listen")
+        try:
+            await self._serve()
+        finally:
+            self._feed.close()
+            listener.cancel()
+            await asyncio.wait({listener})
+
+    async def _listen(self) -> None:
+        async for item in self._feed:
+            try:
+                self._hear(item)
+            except Exception:  # noqa: BLE001  # top of the task: one bad item must not make it deaf
+                _log.error("MQTT: %s told cannot be published", item.kind.value, exc_info=True)
+        self._stopping.set()
+        for news in (self._retained_news, self._outbox_news):
+            news.set()
+
+    def _hear(self, item: Item) -> None:
+        heard = _Heard(cast("Payload", item.value), asyncio.get_running_loop().time())
+        match item.kind:
+            case Kind.ABOUT:
+                self._about = heard
+                self._retained_news.set()
+            case Kind.STATE:
+                changed = self._state is None or _content(self._state.payload) != _content(heard.payload)
+                self._state = heard
+                if changed:
+                    self._retained_news.set()
+            case Kind.ALARMS:
+                self._hear_alarms(cast("Mapping[str, Payload]", item.value), heard.at_s)
+            case Kind.TELEMETRY:
+                self._replaced += self._sample is not None
+                self._sample = heard
+                self._sample_news.set()
+            case Kind.PULSE | Kind.EVENT:
+                self._outbox_news.set()
+
+    def _hear_alarms(self, active: Mapping[str, Payload], at_s: float) -> None:
+        for name in self._alarms.keys() | active.keys():
+            self._alarms[name] = _Heard(active[name], at_s) if name in active else None
+        self._cleared -= active.keys()
+        self._retained_news.set()
+
+    async def _serve(self) -> None:
+        pause_s, longest_s = BACKOFF_S
+        while not self._stopping.is_set():
+            began_s = asyncio.get_running_loop().time()
+            try:
+                await self._session()
+            except LinkTrouble as trouble:
+                self._complain(trouble)
+            except Exception as error:  # noqa: BLE001  # top of the task: telemetry may fail, control must not
+                self._complain(LinkTrouble("bug", f"publishing failed and is tried again: {error!r}"), error)
+            self._connected = False
+            if asyncio.get_running_loop().time() - began_s > LASTING_S:
+                pause_s = BACKOFF_S[0]
+            await _happens(self._stopping, pause_s * (1 + self._jitter()) / 2)
+            pause_s = min(2 * pause_s, longest_s)
+
+    def _complain(self, trouble: LinkTrouble, bug: Exception | None = None) -> None:
+        repeated = self._trouble is not None and self._trouble.kind == trouble.kind
+        level = logging.DEBUG if repeated else logging.ERROR if bug else logging.WARNING
+        _log.log(level, "MQTT: %s", trouble, exc_info=bug)
+        self._trouble = trouble
+
+    async def _session(self) -> None:
+        """Use one connection: return after a goodbye, or raise what ended it."""
+        secrets = await asyncio.to_thread(read_secrets, self._config)
+        link = MqttLink(self._config, secrets, self._tree, self._boot)
+        await link.open()
+        try:
+            await self._publish_all(link)
+            goodbye = payloads.goodbye_payload(self._boot, self._wall_clock())
+            await self._send(link, [self._numbered(STATUS, goodbye)])
+        except BaseException:
+            await link.drop()
+            raise
+        await link.close()
+
+    async def _publish_all(self, link: MqttLink) -> None:
+        """Return when stopped and all is out; raises LinkTrouble when the connection fails."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                endless = [
+                    tasks.create_task(link.lost(), name="mqtt-watch"),
+                    tasks.create_task(self._stream_samples(link), name="mqtt-samples"),
+                ]
+                ending = [
+                    tasks.create_task(self._keep_retained(link), name="mqtt-retained"),
+                    tasks.create_task(self._empty_outbox(link), name="mqtt-outbox"),
+                ]
+                await self._stopping.wait()
+                await asyncio.wait(ending, timeout=DRAIN_S)
+                for task in endless + ending:
+                    task.cancel()
+        except ExceptionGroup as group:
+            trouble = group.subgroup(LinkTrouble)
+            raise (trouble or group).exceptions[0] from group
+
+    async def _keep_retained(self, link: MqttLink) -> None:
+        shown: dict[str, object] = {}
+        while True:
+            self._retained_news.clear()
+            messages, cleared = [], []
+            for topic, name, heard in self._retained():
+                payload = None if heard is None else self._fresh(heard) if topic is STATE else heard.payload
+                content = None if payload is None else _content(payload)
+                full_name = self._tree.name(topic, name)
+                if (payload is None and name in self._cleared) or shown.get(full_name, self) == content:
+                    continue
+                if payload is None:
+                    cleared.append(name)
+                shown[full_name] = content
+                messages.append(self._numbered(topic, payload, name))
+            if self._tree.name(STATUS) not in shown:
+                shown[self._tree.name(STATUS)] = True
+                birth = payloads.birth_payload(self._boot, self._wall_clock())
+                messages.append(self._numbered(STATUS, birth))
+            await self._send(link, messages)
+            self._cleared.update(name for name in cleared if self._alarms[name] is None)
+            if not self._connected:
+                self._connected, self._trouble = True, None
+                _log.info("MQTT: connected to %s:%d", self._config.host, self._config.port)
+            if self._stopping.is_set():
+                return
+            if not await _happens(self._retained_news, REFRESH_S):
+                # A broker slow to notice our lost connection may have published its will after our birth.
+                for topic in (STATE, STATUS):
+                    shown.pop(self._tree.name(topic), None)
+
+    def _retained(self) -> list[tuple[Topic, str, _Heard | None]]:
+        known = [(ABOUT, "", self._about), (STATE, "", self._state)]
+        return [(topic, name, heard) for topic, name, heard in known if heard is not None] + [
+            (ALARM, name, heard) for name, heard in self._alarms.items()
+        ]
+
+    async def _stream_samples(self, link: MqttLink) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            await self._sample_news.wait()
+            self._sample_news.clear()
+            sample, self._sample = self._sample, None
+            if sample is not None:
+                payload = {**self._fresh(sample), "samples_dropped": self.health.samples_dropped}
+                await self._send(link, [self._numbered(TELEMETRY, payload)])
+            due_s = max(due_s + 1 / self._config.telemetry_hz, loop.time())
+            await asyncio.sleep(due_s - loop.time())
+
+    async def _empty_outbox(self, link: MqttLink) -> None:
+        after_id = 0
+        failing = False
+        while True:
+            self._outbox_news.clear()
+            try:
+                rows = await self._outbox.next(IN_FLIGHT, after_id=after_id)
+                if rows:
+                    after_id = rows[-1].id
+                    await self._send_rows(link, rows)
+                    continue
+                failing = False
+            except StoreError as error:
+                level = logging.DEBUG if failing else logging.ERROR
+                _log.log(level, "MQTT: the outbox cannot be read or emptied: %s", error)
+                failing = True
+            if self._stopping.is_set():
+                return
+            await _happens(self._outbox_news, OUTBOX_POLL_S)
+
+    async def _send_rows(self, link: MqttLink, rows: Sequence[OutboxMessage]) -> None:
+        messages = [(row.id, message) for row in rows if (message := self._from_row(row)) is not None]
+        acknowledged = await link.send([message for _, message in messages])
+        self._sent += sum(acknowledged)
+        await self._outbox.done(
+            [row_id for (row_id, _), ok in zip(messages, acknowledged, strict=True) if ok]
+        )
+        if not all(acknowledged):
+            raise link.gone()
+
+    def _from_row(self, row: OutboxMessage) -> Outgoing | None:
+        """The message of a row; None for one that nobody can publish: it stays, the others go on."""
+        try:
+            topic, build = _OUTBOX_TOPICS[row.topic]
+            late_s = max(0.0, (self._wall_clock() - row.created).total_seconds())
+            payload = {**build(row.payload, self._stamp(row.payload)), "late_s": round(late_s, 3)}
+        except (KeyError, ValueError, TypeError) as error:
+            _log.error("MQTT: outbox row %d of topic %r cannot be published: %r", row.id, row.topic, error)
+            return None
+        return Outgoing(self._tree.name(topic), encode(payload | {"seq": row.seq}), topic.qos, topic.retain)
+
+    def _stamp(self, record: Mapping[str, object]) -> Stamp:
+        """When and by which run it was recorded; a record that does not say by which counts as ours."""
+        sim = record.get("simulated", self._about.payload["sim"] if self._about else None)
+        return Stamp(
+            wall_time=datetime.fromisoformat(str(record["wall_time"])),
+            mono_us=int(str(record["mono_us"])),
+            boot=str(record.get("daemon_boot", self._boot)),
+            sim=None if sim is None else bool(sim),
+            quality=Quality.BAD if record.get("unknown") else Quality.GOOD,
+        )
+
+    def _fresh(self, heard: _Heard) -> Payload:
+        """The payload, marked as stale if the daemon has not told it again for too long."""
+        if asyncio.get_running_loop().time() - heard.at_s <= STALE_S:
+            return heard.payload
+        return {**heard.payload, "q": Quality.STALE.value}
+
+    def _numbered(self, topic: Topic, payload: Payload | None, name: str = "") -> Outgoing:
+        full_name = self._tree.name(topic, name)
+        if payload is None:
+            return Outgoing(full_name, b"", topic.qos, topic.retain)
+        seq = self._seq[full_name]
+        self._seq[full_name] += 1
+        return Outgoing(full_name, encode({**payload, "seq": seq}), topic.qos, topic.retain)
+
+    async def _send(self, link: MqttLink, messages: list[Outgoing]) -> None:
+        acknowledged = await link.send(messages)
+        self._sent += sum(acknowledged)
+        if not all(acknowledged):
+            raise link.gone()
+
+
+_OUTBOX_TOPICS: Final = {
+    PULSE.suffix: (PULSE, payloads.pulse_payload),
+    EVENT.suffix: (EVENT, payloads.event_payload),
+}
+
+
+def _content(payload: Payload) -> dict[str, object]:
+    """What a change of is news: all but the time."""
+    return {name: value for name, value in payload.items() if name not in {"ts", "mono_ns"}}
+
+
+async def _happens(event: asyncio.Event, within_s: float) -> bool:
+    """Wait for the event; return whether it came in time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

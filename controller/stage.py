@@ -1,0 +1,183 @@
+"""The demo's stage: its folder, its configuration, its operator and its three processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from controller.config import Config, parse_config
+from controller.operators import add_operator
+from controller.processes import Children
+from controller.store import Role, Store
+
+T = TypeVar("T")
+
+BROKER: Final = "the broker"
+LASER: Final = "the simulated laser"
+DAEMON: Final = "the daemon"
+
+OPERATOR: Final = "demo"
+PREFIX: Final = "laser/v1"
+SITE: Final = "demo"
+DEVICE_ID: Final = "laser0"
+
+START_S: Final = 15.0  # [C] a Python process on a loaded machine
+CHILD_END_S: Final = 0.5  # [C] between a process's end and our notice of it
+SOCKET_PATH_MAX: Final = 107  # sun_path of Linux: 108 bytes with the closing zero
+
+PYTHON: Final = (sys.executable, "-P", "-m")
+"""-P: a folder named `controller` in the user's working directory must not stand in for ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where everything of one demo is."""
+
+    folder: Path
+    sockets: Path
+    port: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.folder / "picolase.toml"
+
+    @property
+    def database(self) -> Path:
+        """The records."""
+        return self.folder / "picolase.db"
+
+    @property
+    def api(self) -> Path:
+        """The daemon's socket."""
+        return self.sockets / "daemon.sock"
+
+    @property
+    def control(self) -> Path:
+        """The simulator's socket."""
+        return self.sockets / "laser.sock"
+
+
+@contextlib.contextmanager
+def make_places(run: Path, now: datetime) -> Iterator[Places]:
+    """Make the folder of a demo; at the end, whatever happened, no socket and no link of it is left."""
+    folder = run.absolute() / f"demo-{now:%Y%m%d-%H%M%S}"
+    folder.mkdir(parents=True)
+    short = len(os.fsencode(folder / "daemon.sock")) <= SOCKET_PATH_MAX  # the longest name of ours
+    places = Places(folder, folder if short else Path(tempfile.mkdtemp(prefix="picolase-")), run / "laser0")
+    try:
+        yield places
+    finally:
+        places.api.unlink(missing_ok=True)
+        places.control.unlink(missing_ok=True)
+        if not short:
+            shutil.rmtree(places.sockets, ignore_errors=True)
+
+
+class Stage:
+    """The three processes of a demo in `places`, and what they need."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.children = Children()
+
+    async def start_broker(self) -> Config:
+        """Start the broker on a free port; write the configuration that names it, and return it."""
+        command = [*PYTHON, "controller.broker", "--port", "0", "--until-stdin-closes"]
+        broker = await self.children.start(BROKER, command, self.places.folder / "broker.log")
+        port = int(json.loads(await broker.first_line(START_S))["port"])
+        return write_config(self.places, port)
+
+    async def start_laser(self, seed: int, speed: int) -> str:
+        """Start the simulated laser; return what it says of itself."""
+        command = [*PYTHON, "controller.cli", "sim", "--pty", str(self.places.port)]
+        command += ["--control", str(self.places.control), "--state", str(self.places.folder / "device")]
+        command += ["--warm-up-speed", str(speed), "--seed", str(seed), "--until-stdin-closes"]
+        laser = await self.children.start(LASER, command, self.places.folder / "laser.log")
+        return await laser.first_line(START_S)
+
+    async def start_daemon(self) -> None:
+        """Start the daemon; it answers at its socket a moment later."""
+        command = [
+            *PYTHON,
+            "controller.cli",
+            "run",
+            "--config",
+            str(self.places.config),
+            "--until-stdin-closes",
+        ]
+        await self.children.start(DAEMON, command, self.places.folder / "daemon.log")
+
+    async def unless_a_child_ends(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`; the end of a child comes first, since it explains what else went wrong."""
+        script = asyncio.create_task(work, name="demo script")
+        failure = asyncio.create_task(self.children.failure(), name="demo children")
+        try:
+            await asyncio.wait({script, failure}, return_when=asyncio.FIRST_COMPLETED)
+            if not failure.done() and script.exception() is not None:
+                await asyncio.wait({failure}, timeout=CHILD_END_S)
+            if failure.done():
+                raise failure.result()
+            return script.result()
+        finally:
+            for task in (script, failure):
+                task.cancel()
+            await asyncio.gather(script, failure, return_exceptions=True)
+
+    async def end(self) -> dict[str, int]:
+        """End all processes, the daemon first; returns their exit statuses. No port link is left."""
+        statuses = await self.children.end()
+        # A simulator that was killed could not remove its link, which leads nowhere now.
+        if self.places.port.is_symlink() and not self.places.port.exists():
+            self.places.port.unlink(missing_ok=True)
+        return statuses
+
+
+def make_operator(
+    config: Config, wavelength_nm: int, password: str, *, wall_clock: Callable[[], datetime], now_us: int
+) -> None:
+    """Make the throw-away operator, trained for the wavelength for a day."""
+    with Store.open(config.store.path, wall_clock=wall_clock) as store:
+        add_operator(store, OPERATOR, Role.OPERATOR, password, actor="demo", now_us=now_us)
+        expires = wall_clock() + timedelta(days=1)
+        store.record_training(OPERATOR, wavelength_nm, expires, actor="demo", now_us=now_us)
+
+
+def write_config(places: Places, broker_port: int) -> Config:
+    """Write the demo's configuration and return it as the daemon will read it."""
+
+    def text(path: Path) -> str:
+        return json.dumps(str(path), ensure_ascii=False)  # a JSON string is a TOML basic string too
+
+    written = f"""\
+# Written by `picolase demo`.
+[device]
+url = {text(places.port.absolute())}
+
+[store]
+path = {text(places.database)}
+
+[api]
+socket = {text(places.api)}
+
+[mqtt]
+enabled = true
+host = "127.0.0.1"
+port = {broker_port}
+prefix = "{PREFIX}"
+site = "{SITE}"
+device_id = "{DEVICE_ID}"
+telemetry_hz = 1.0
+"""
+    places.config.write_text(written, "utf-8")
+    return parse_config(written, places.config)

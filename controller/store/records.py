@@ -1,0 +1,339 @@
+"""What the store keeps, as frozen records in the user's units; each refuses values that mean nothing."""
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+
+from controller.store.errors import RecordRefused
+
+_INT64 = range(-(2**63), 2**63)  # What SQLite's INTEGER holds.
+
+PULSE_NUMBERS = range(1, 2**63)
+"""The device counts in 64 bits, SQLite's INTEGER is signed; 2**63 pulses at 10 Hz take 3e10 years. [D]"""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return `moment` as RFC 3339 in UTC with microseconds, the form all times of day are stored in."""
+    if moment.tzinfo is None:
+        raise RecordRefused(f"the time {moment!r} has no time zone", "pass an aware datetime")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """Return the aware datetime that `rfc3339` wrote as `text`."""
+    return datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A laser as it described itself; `baseline_pulse` is its counter when this database first saw it."""
+
+    serial: str
+    model: str
+    firmware: str
+    simulated: bool
+    identity: Mapping[str, object]
+    baseline_pulse: int
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if self.baseline_pulse < 0:
+            raise _refused(self, "baseline_pulse", "0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class PulseRecord:
+    """One pulse. What the device reported, and what the host added (`HOST_FIELDS`).
+
+    `monitor_a` measures before the shutter, `monitor_b` behind it. `unknown`: lost between trigger and
+    report, so nothing is measured and it counts as delivered. None means not measured.
+    """
+
+    device_serial: str
+    pulse_number: int
+    device_boot: int
+    permit_id: int
+    series: int
+    device_time_us: int
+    set_energy_mj: float
+    monitor_a_mj: float | None
+    monitor_b_mj: float | None
+    pulse_width_ps: float | None
+    wavelength_nm: int
+    mode_width_ps: int
+    spot_mm: float
+    handpiece: str
+    flags: frozenset[str]
+    aperture: bool
+    unknown: bool
+    fluence_j_cm2: float
+    session_id: str | None
+    wall_time: datetime
+    mono_us: int
+    rep_rate_hz: float | None = None
+    lamp_v: float | None = None  # capacitor voltage at the trigger
+    coolant_c: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if self.pulse_number not in PULSE_NUMBERS:
+            raise _refused(self, "pulse_number", f"1 to {PULSE_NUMBERS[-1]}")
+        for flag in self.flags:
+            if not flag or "," in flag:
+                raise _refused(self, "flags", "names without a comma")
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the pulse counts as having left the aperture; one of unknown fate does."""
+        return self.aperture or self.unknown
+
+    @property
+    def delivered_energy_mj(self) -> float:
+        """The energy to count as delivered: measured behind the shutter, or the highest that is known of."""
+        if not self.delivered:
+            return 0.0
+        if self.monitor_b_mj is not None and not self.unknown:
+            return self.monitor_b_mj
+        return max(self.set_energy_mj, self.monitor_a_mj or 0.0, self.monitor_b_mj or 0.0)
+
+
+HOST_FIELDS = frozenset({"fluence_j_cm2", "session_id", "wall_time", "mono_us"})
+"""Of a pulse, what the host adds: when a report comes again these may differ, and the first ones stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulseRange:
+    """The pulse numbers from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+class EventKind(enum.Enum):
+    """What an event is about."""
+
+    STATE = "state"
+    FAULT = "fault"
+    REFUSAL = "refusal"
+    SET_POINT = "set_point"
+    STOP = "stop"
+    SESSION = "session"
+    LINK = "link"
+    SYSTEM = "system"
+
+
+class Severity(enum.Enum):
+    """How much an event matters to the person at the laser."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something that happened; `id` counts up in the order of recording."""
+
+    id: int
+    wall_time: datetime
+    mono_us: int
+    kind: EventKind
+    severity: Severity
+    actor: str
+    text: str
+    body: Mapping[str, object]
+
+
+class CommandOutcome(enum.Enum):
+    """What became of a command, as far as the host can know."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A command as written ahead; `outcome` None: the program ended before it knew, which means uncertain."""
+
+    id: str
+    kind: str
+    actor: str
+    body: Mapping[str, object]
+    begun: datetime
+    begun_mono_us: int
+    outcome: CommandOutcome | None
+    detail: str | None
+    ended: datetime | None
+    settled_how: str | None
+    settled_by: str | None
+    settled: datetime | None
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether it is still unknown what the device did."""
+        return self.settled is None and self.outcome in (None, CommandOutcome.UNCERTAIN)
+
+
+class SessionState(enum.Enum):
+    """Where a treatment session stands."""
+
+    OPEN = "open"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    ABANDONED = "abandoned"
+
+
+SESSION_STEPS: Mapping[SessionState, frozenset[SessionState]] = {
+    SessionState.OPEN: frozenset({SessionState.INTERRUPTED, SessionState.DONE, SessionState.ABANDONED}),
+    SessionState.INTERRUPTED: frozenset({SessionState.OPEN, SessionState.DONE, SessionState.ABANDONED}),
+    SessionState.DONE: frozenset(),
+    SessionState.ABANDONED: frozenset(),
+}
+"""The states a session may go to from each; what is done or abandoned stays so."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A treatment session and its progress; `delivered_pulses` includes the `unknown_pulses`.
+
+    `dose_j_cm2` is the sum of the single pulses' fluences. No patient data belongs here.
+    """
+
+    id: str
+    device_serial: str
+    operator: str
+    plan: Mapping[str, object]
+    plan_sha256: str
+    state: SessionState
+    planned_pulses: int
+    delivered_pulses: int
+    unknown_pulses: int
+    energy_mj: float
+    dose_j_cm2: float
+    started: datetime
+    ended: datetime | None
+
+    @property
+    def remaining_pulses(self) -> int:
+        """How many planned pulses are left, never less than none."""
+        return max(0, self.planned_pulses - self.delivered_pulses)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPoint:
+    """One level of a calibration; the residual is what the fit leaves of the measured energy, in percent."""
+
+    set_energy_mj: float
+    measured_energy_mj: float
+    residual_percent: float
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """A calibration of one wavelength, valid until `expires`."""
+
+    device_serial: str
+    wavelength_nm: int
+    operator: str
+    points: tuple[CalibrationPoint, ...]
+    calibrated: datetime
+    expires: datetime
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not self.points:
+            raise _refused(self, "points", "one or more")
+        if not self.expires > self.calibrated:
+            raise _refused(self, "expires", "later than the calibration")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRecord:
+    """The black box of one trip; `body` is None in a listing."""
+
+    id: str
+    wall_time: datetime
+    mono_us: int
+    first_cause: str
+    body: Mapping[str, object] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A message that waits for the broker; the publisher puts `seq`, counted per topic, into the payload."""
+
+    id: int
+    topic: str
+    seq: int
+    payload: Mapping[str, object]
+    created: datetime
+
+
+class Role(enum.Enum):
+    """What a person may do; each role may also do what those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    SERVICE = "service"
+    ADMINISTRATOR = "administrator"
+
+    def covers(self, other: "Role") -> bool:
+        """Whether this role may do what `other` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRecord:
+    """A person who may log in, and until when they are trained for each wavelength in nm."""
+
+    name: str
+    role: Role
+    password_hash: str = field(repr=False)
+    active: bool
+    failed_logins: int
+    created: datetime
+    training: Mapping[int, datetime]
+
+    def trained(self, wavelength_nm: int, now: datetime) -> bool:
+        """Whether the training for this wavelength holds at `now`."""
+        expires = self.training.get(wavelength_nm)
+        return expires is not None and now < expires
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows retention removed."""
+
+    events: int
+    incidents: int
+    outbox: int
+
+
+def _check(record: object) -> None:
+    """Refuse numbers that are no numbers or that SQLite cannot hold exactly, and empty names."""
+    for declared in fields(record):  # type: ignore[arg-type]  # every caller is a dataclass
+        value = getattr(record, declared.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _refused(record, declared.name, "a finite number, or None where it was not measured")
+        if isinstance(value, int) and value not in _INT64:
+            raise _refused(record, declared.name, "a signed 64-bit number")
+        if value == "" and declared.name != "handpiece":
+            raise _refused(record, declared.name, "not empty")
+
+
+def _refused(record: object, name: str, allowed: str) -> RecordRefused:
+    return RecordRefused(
+        f"{type(record).__name__}.{name} is {getattr(record, name)!r}; allowed: {allowed}",
+        "correct the value where it comes from; nothing was recorded",
+    )

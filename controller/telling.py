@@ -1,0 +1,156 @@
+"""What the daemon tells its listeners of the laser: every change at once, samples at their own pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import version
+from typing import Final
+
+from controller.fanout import Fanout, Kind
+from controller.recorder import Event
+from controller.store import PulseRecord
+from controller.treatment import Treatment
+from hal.laser_values import LaserCapabilities, LaserIdentity
+from protocols.messages import Status, Telemetry
+from protocols.payloads import (
+    HostFacts,
+    Quality,
+    Stamp,
+    about_payload,
+    alarm_payload,
+    fault_alarms,
+    state_payload,
+    telemetry_payload,
+    utc_text,
+)
+from safety.freshness import Quality as InputQuality
+from safety.latches import LatchId
+from safety.supervisor import Supervisor
+
+STATE_REFRESH_US: Final = 1_000_000  # [C] without a change; those who publish it decide how often they do
+
+_ALWAYS_NEW: Final = frozenset({"device_time_us", "challenge"})
+
+
+class Teller:
+    """Turns what comes in into what listeners understand; never waits."""
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        supervisor: Supervisor,
+        treatment: Treatment,
+        *,
+        boot: str,
+        telemetry_hz: float,
+        wall_clock: Callable[[], datetime],
+        now_us: Callable[[], int],
+    ) -> None:
+        self._fanout = fanout
+        self._supervisor = supervisor
+        self._treatment = treatment
+        self._boot = boot
+        self._telemetry_hz = telemetry_hz
+        self._wall_clock = wall_clock
+        self._now_us = now_us
+        self._simulated: bool | None = None
+        self._status: Status | None = None
+        self._telemetry: Telemetry | None = None
+        self._told: object = None
+        self._told_us = 0
+        self._sampled_us = 0
+        self._alarms: object = None
+
+    def about(self, identity: LaserIdentity, capabilities: LaserCapabilities) -> None:
+        """A laser was identified."""
+        self._simulated = identity.simulated
+        modes, numbers = capabilities.modes, asdict(capabilities)
+        known = {
+            **{
+                name: value
+                for name, value in asdict(identity).items()
+                if name not in {"interface_hash", "boot"}
+            },
+            **{name: value for name, value in numbers.items() if name not in {"modes", "rates_hz"}},
+            "modes": ", ".join(
+                f"{mode.wavelength_nm} nm {mode.mode_width_ps} ps {mode.energy_min_mj:g}-{mode.energy_max_mj:g} mJ"
+                for mode in modes
+            ),
+            "rep_rates_hz": ", ".join(f"{rate_hz:g}" for rate_hz in capabilities.rates_hz),
+            "energy_min_mj": min(mode.energy_min_mj for mode in modes),
+            "energy_max_mj": max(mode.energy_max_mj for mode in modes),
+        }
+        about = about_payload(
+            known,
+            self._stamp(),
+            telemetry_hz=self._telemetry_hz,
+            software_version=version("picolase"),
+            clock_source="system",
+        )
+        self._fanout.tell(Kind.ABOUT, about)
+
+    def status(self, status: Status) -> None:
+        """A Status came in: told when it is news, and each second."""
+        self._status = status
+        now_us = self._now_us()
+        host = self._host()
+        news = ([getattr(status, name) for name in status.__slots__ if name not in _ALWAYS_NEW], host)
+        if news != self._told or now_us - self._told_us >= STATE_REFRESH_US:
+            self._told, self._told_us = news, now_us
+            self._fanout.tell(Kind.STATE, state_payload(status, host, self._stamp()))
+            self._tell_alarms(status)
+
+    def telemetry(self, telemetry: Telemetry) -> None:
+        """Slow values came in."""
+        self._telemetry = telemetry
+        self._fanout.tell(
+            Kind.TELEMETRY, telemetry_payload(self._status, telemetry, self._host(), self._stamp())
+        )
+
+    def pulse(self, pulse: PulseRecord) -> None:
+        """A new pulse is on disk."""
+        told = asdict(pulse) | {"flags": sorted(pulse.flags), "wall_time": utc_text(pulse.wall_time)}
+        self._fanout.tell(Kind.PULSE, told)
+
+    def event(self, event: Event) -> None:
+        """An event is on disk."""
+        told = {"event": event.kind.value, "severity": event.severity.value, "text": event.text}
+        self._fanout.tell(Kind.EVENT, told | {"actor": event.actor, "mono_us": event.now_us})
+
+    def _tell_alarms(self, status: Status) -> None:
+        stamp = self._stamp()
+        latches = self._supervisor.view(self._now_us()).latches
+        key = (status.faults, status.first_fault, status.faults_present, tuple(latches))
+        if key == self._alarms:
+            return
+        self._alarms = key
+        alarms = fault_alarms(status, stamp)
+        for latch in latches:
+            if latch.id is not LatchId.DEVICE_FAULT:  # the device's own say more
+                alarms[f"host-{latch.id.value.replace('_', '-')}"] = alarm_payload(
+                    stamp,
+                    text=latch.text,
+                    cause=latch.text,
+                    action=latch.action,
+                    first=latch is latches[0],
+                    present=self._supervisor.cause_present(latch, self._now_us()),
+                )
+        self._fanout.tell(Kind.ALARMS, alarms)
+
+    def _host(self) -> HostFacts:
+        view = self._supervisor.view(self._now_us())
+        session = self._treatment.session
+        return HostFacts(
+            link_up=view.serial is not None,
+            latches=tuple(latch.id.value for latch in view.latches),
+            first_cause=view.latches[0].id.value if view.latches else "",
+            pulses_planned=session.plan.pulses if session else None,
+            pulses_delivered=session.tally.given if session else None,
+        )
+
+    def _stamp(self) -> Stamp:
+        seen = self._supervisor.view(self._now_us()).inputs["status"].quality
+        quality = {InputQuality.GOOD: Quality.GOOD, InputQuality.STALE: Quality.STALE}.get(seen, Quality.BAD)
+        return Stamp(self._wall_clock(), self._now_us(), self._boot, self._simulated, quality)

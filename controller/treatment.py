@@ -1,0 +1,350 @@
+"""Treatment sessions: a plan carried out series by series, each under a permit of its own.
+
+Theory of operation. The operator opens a session with its confirmations and arms the laser; from then on this
+module grants the next series whenever the laser is READY, holds no permit, and every pulse so far is on disk.
+How far a session is comes from the recorded pulses alone. Whatever ends the arming ends the granting: a trip
+or a stop interrupts the session, and only an operator's `resume` goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from controller.commands import NO_LASER, Commands, described
+from controller.declined import Declined
+from controller.plans import LoadedPlan, parse_plan
+from controller.recorder import Event, Recorder, grant_id
+from controller.store import (
+    EventKind,
+    PulseRecord,
+    SessionRecord,
+    SessionState,
+    Severity,
+    Store,
+    StoreWriter,
+)
+from hal.laser_values import CommittedSetPoint, Permit, SetPoint
+from hal.outcomes import Done, Outcome, Refused
+from protocols.messages import Beam, Status
+from protocols.refusals import Reason
+from protocols.states import ARMED, State
+from protocols.timing import SECOND, STATUS_IDLE_US
+from safety.limits import DeviceLimits
+from safety.plan import PlanRefusal, TreatmentPlan
+from safety.plan_check import check_plan
+from safety.supervisor import Supervisor
+
+PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
+AIMING_US: Final = SECOND  # [C] a diode lights in milliseconds; the arming refuses without it
+GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a session has given so far, from its recorded pulses."""
+
+    rehearsal: bool
+    given: int = 0
+    unknown: int = 0
+    energy_mj: float = 0.0
+    dose_j_cm2: float = 0.0
+
+    def add(self, pulse: PulseRecord) -> None:
+        """Count one pulse; in a rehearsal the light inside counts for the plan, and gives no dose."""
+        inside = self.rehearsal and not pulse.flags & {"skipped", "missing"}
+        self.given += pulse.delivered or inside
+        self.unknown += pulse.unknown
+        self.energy_mj += pulse.delivered_energy_mj
+        self.dose_j_cm2 += pulse.fluence_j_cm2 if pulse.delivered else 0.0
+
+
+@dataclass(slots=True)
+class Session:
+    """The session in hand: its plan, what it has given, and the set-point it is armed for."""
+
+    record: SessionRecord
+    plan: TreatmentPlan
+    committed: CommittedSetPoint
+    tally: Tally
+    arm_epoch: int | None = None  # of the arming that serves it; None: not armed
+    tripped: str = ""  # why it is to be interrupted
+    wait_until_us: int = 0  # after a refused grant
+
+    @property
+    def remaining(self) -> int:
+        """Pulses of the plan that were not given yet."""
+        return max(0, self.plan.pulses - self.tally.given)
+
+
+class Treatment:
+    """Owns the one session that may be in hand. `limits` says what the connected laser can do."""
+
+    def __init__(
+        self,
+        writer: StoreWriter,
+        supervisor: Supervisor,
+        recorder: Recorder,
+        commands: Commands,
+        *,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+        new_permit_id: Callable[[], int],
+    ) -> None:
+        self.session: Session | None = None
+        self.limits: DeviceLimits | None = None
+        self.serial = ""
+        self._writer = writer
+        self._supervisor = supervisor
+        self._recorder = recorder
+        self._commands = commands
+        self._now_us = now_us
+        self._new_id = new_id
+        self._new_permit_id = new_permit_id
+        self._news = asyncio.Event()
+
+    # -- what operators ask
+
+    def check(self, text: str, file: str) -> tuple[LoadedPlan, tuple[PlanRefusal, ...]]:
+        """The plan in `text` and every reason against it on this laser; raises TomlError or Declined."""
+        loaded = parse_plan(text, Path(file))
+        return loaded, check_plan(loaded.plan, self._connected_limits())
+
+    async def open(self, operator: str, text: str, file: str, eyewear_nm: int, checklist: bool) -> Session:
+        """Open a session for a new plan: check, confirm, set-point read back, record. All or nothing."""
+        loaded, refused = self.check(text, file)
+        if refused:
+            raise Declined.for_plan(refused)
+        _demand_confirmations(loaded.plan, eyewear_nm, checklist)
+        unfinished = await self._writer.run(Store.resumable_session, self.serial)
+        if unfinished is not None:
+            text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
+            raise Declined(409, "session.unfinished", text, "resume it or abandon it first")
+        committed = await self._apply(loaded.plan, operator)
+        record = await self._writer.run(
+            Store.open_session,
+            self._new_id(),
+            device_serial=self.serial,
+            operator=operator,
+            plan=asdict(loaded.plan) | {"text": loaded.text},
+            plan_sha256=loaded.sha256,
+            planned_pulses=loaded.plan.pulses,
+            now_us=self._now_us(),
+        )
+        return self._take_in_hand(Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal)))
+
+    async def resume(self, operator: str, eyewear_nm: int, checklist: bool) -> Session:
+        """Take the unfinished session in hand again, with what remains of it."""
+        limits = self._connected_limits()
+        record = await self._writer.run(Store.resumable_session, self.serial)
+        if record is None:
+            raise Declined(409, "session.none", "there is no session to resume", "run a plan")
+        plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
+        _demand_confirmations(plan, eyewear_nm, checklist)
+        if refused := check_plan(plan, limits):
+            raise Declined.for_plan(refused)
+        if not self._recorder.balanced:
+            text = "pulses of the device are not all recorded yet"
+            raise Declined(409, "session.books", text, "wait; if it stays so, see `picolase status`")
+        committed = await self._apply(plan, operator)
+        tally = await self._writer.run(_tally, record.id, plan.rehearsal)
+        if record.state is not SessionState.OPEN:
+            record = await self._move(record, SessionState.OPEN, operator)
+        return self._take_in_hand(Session(record, plan, committed, tally))
+
+    async def abandon(self, operator: str) -> SessionRecord:
+        """End the unfinished session for good."""
+        record = await self._writer.run(Store.resumable_session, self.serial)
+        if record is None:
+            raise Declined(409, "session.none", "there is no session to abandon", "nothing has to be done")
+        self._let_go()
+        return await self._move(record, SessionState.ABANDONED, operator)
+
+    async def arm(self, operator: str) -> Outcome[int]:
+        """Arm for the session in hand; READY comes with the device's Status, and the grants with it."""
+        session, status = self.session, self._commands.status
+        if session is None or status is None:
+            raise Declined(
+                409,
+                "session.none",
+                "no session is in hand",
+                "`picolase plan run FILE` or `plan resume` first",
+            )
+        beam = session.plan.beam
+        if beam is Beam.APERTURE and not status.aiming_on:
+            aimed = await self._aim(operator)
+            if not isinstance(aimed, Done):
+                return aimed
+        outcome = await self._commands.carry_out(
+            "arm",
+            operator,
+            {"session_id": session.record.id, "setpoint_hash": session.committed.hash, "beam": beam.name},
+            lambda laser: laser.arm(session.committed.hash, beam, self._commands.status or status),
+        )
+        if isinstance(outcome, Done) and self.session is session:
+            session.arm_epoch = outcome.value
+        self._news.set()
+        return outcome
+
+    # -- what happens, synchronous
+
+    def status(self, status: Status) -> None:
+        """A new Status came in: the arming it tells of may be over."""
+        session = self.session
+        if session is not None and session.arm_epoch is not None:
+            ours = status.arm_epoch == session.arm_epoch
+            if status.arm_epoch > session.arm_epoch or (ours and status.state not in ARMED):
+                session.arm_epoch = None
+                why = status.leave.name.lower() if status.state is State.STANDBY else status.state.name
+                self._tell(f"session {session.record.id} is not armed any more: {why}", Severity.INFO)
+        self._news.set()
+
+    def trip(self, why: str) -> None:
+        """Something tripped or stopped the laser: a session in hand is interrupted."""
+        if self.session is not None and not self.session.tripped:
+            self.session.tripped = why
+            self._news.set()
+
+    def recorded(self, pulse: PulseRecord) -> None:
+        """A new pulse is on disk."""
+        session = self.session
+        if session is not None and pulse.session_id == session.record.id:
+            session.tally.add(pulse)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Grant series, finish and interrupt sessions, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            session = self.session
+            if session is None:
+                continue
+            if session.tripped:
+                await self._interrupt(session)
+            elif not session.remaining:
+                await self._finish(session)
+            elif session.arm_epoch is not None and self._now_us() >= session.wait_until_us:
+                await self._grant(session)
+
+    # -- within
+
+    async def _aim(self, operator: str) -> Outcome[None]:
+        """Switch the aiming beam on, as the aperture demands, and wait until the laser has measured it."""
+        outcome = await self._commands.carry_out(
+            "aiming", operator, {"on": True}, lambda laser: laser.set_aiming(on=True)
+        )
+        deadline_us = self._now_us() + AIMING_US
+        while isinstance(outcome, Done) and self._now_us() < deadline_us:
+            status = self._commands.status
+            if status is None or status.aiming_on:
+                break
+            await asyncio.sleep(STATUS_IDLE_US / 1e6)
+        return outcome
+
+    async def _grant(self, session: Session) -> None:
+        status = self._commands.status
+        if status is None or not self._recorder.balanced or self._supervisor.granting_refused(self._now_us()):
+            return  # not READY yet, a foot still down, pulses not all on disk: the next Status asks again
+        permit = Permit(
+            permit_id=self._new_permit_id(),
+            pulses=session.plan.series_left(session.tally.given),
+            beam=session.plan.beam,
+            committed=session.committed,
+            ends_us=self._now_us() + PERMIT_US,
+        )
+        self._recorder.permit(permit.permit_id, session.record.id)
+        outcome = await self._commands.carry_out(
+            "grant",
+            "daemon",
+            {"permit_id": permit.permit_id, "pulses": permit.pulses, "session_id": session.record.id},
+            lambda laser: laser.grant(permit, self._commands.status or status),
+            command_id=grant_id(permit.permit_id),
+        )
+        if not isinstance(outcome, Done):
+            session.wait_until_us = self._now_us() + GRANT_AGAIN_US
+
+    async def _finish(self, session: Session) -> None:
+        if not self._recorder.balanced:
+            return
+        status = self._commands.status
+        if status is not None and status.state in ARMED:
+            outcome = await self._commands.carry_out("standby", "daemon", {}, lambda laser: laser.standby())
+            if not isinstance(outcome, Done):
+                session.tripped = f"the laser did not return to STANDBY: {outcome}"
+                self._commands.stop("daemon", session.tripped)
+                self._news.set()
+                return
+        self._let_go()
+        await self._move(session.record, SessionState.DONE, "daemon")
+        self._tell(f"session {session.record.id} is done: {session.tally.given} pulses", Severity.INFO)
+
+    async def _interrupt(self, session: Session) -> None:
+        self._let_go()
+        await self._move(session.record, SessionState.INTERRUPTED, "daemon")
+        given = f"{session.tally.given} of {session.plan.pulses} pulses"
+        text = f"session {session.record.id} was interrupted after {given}: {session.tripped}"
+        self._tell(text, Severity.WARNING)
+
+    async def _apply(self, plan: TreatmentPlan, operator: str) -> CommittedSetPoint:
+        set_point = SetPoint.from_wire(plan.setpoint())
+        outcome = await self._commands.carry_out(
+            "set_point", operator, asdict(set_point), lambda laser: laser.apply_setpoint(set_point)
+        )
+        if isinstance(outcome, Done):
+            self._supervisor.observe(outcome.value.set_point.to_wire(), self._now_us())
+            return outcome.value
+        reasons = outcome.reasons if isinstance(outcome, Refused) else ()
+        text = "the laser did not take the set-point"
+        raise Declined(409, "session.set_point", f"{text} ({described(outcome)[1]})", reasons=reasons)
+
+    def _take_in_hand(self, session: Session) -> Session:
+        refused = self._supervisor.load_plan(
+            session.plan, self._connected_limits(), session.tally.given, self._now_us()
+        )
+        if refused:  # checked a moment ago: only another laser can have come in between
+            raise Declined.for_plan(refused)
+        self.session = session
+        self._tell(f"session {session.record.id} in hand: {session.remaining} pulses to give", Severity.INFO)
+        return session
+
+    def _let_go(self) -> None:
+        self.session = None
+        self._supervisor.drop_plan(self._now_us())
+
+    async def _move(self, record: SessionRecord, state: SessionState, actor: str) -> SessionRecord:
+        return await self._writer.run(
+            Store.move_session, record.id, state, actor=actor, now_us=self._now_us()
+        )
+
+    def _connected_limits(self) -> DeviceLimits:
+        if self.limits is None:
+            raise Declined(409, NO_LASER.code, NO_LASER.text, NO_LASER.action)
+        return self.limits
+
+    def _tell(self, text: str, severity: Severity) -> None:
+        self._recorder.event(Event(EventKind.SESSION, severity, text, "daemon", self._now_us()))
+
+
+def _tally(store: Store, session_id: str, rehearsal: bool) -> Tally:
+    tally = Tally(rehearsal)
+    for pulse in store.session_pulses(session_id):
+        tally.add(pulse)
+    return tally
+
+
+def _demand_confirmations(plan: TreatmentPlan, eyewear_nm: int, checklist: bool) -> None:
+    missing = []
+    if eyewear_nm != plan.wavelength_nm:
+        text = f"eyewear is confirmed for {eyewear_nm} nm, the plan's wavelength is {plan.wavelength_nm} nm"
+        missing.append(Reason("confirm.eyewear", text, "put the right eyewear on everybody, then confirm it"))
+    if not checklist:
+        text = "the checklist is not confirmed"
+        missing.append(
+            Reason("confirm.checklist", text, "go through contraindications, site and eye protection")
+        )
+    if missing:
+        raise Declined(422, "confirm", "the operator's confirmations are missing", reasons=missing)
