@@ -115,6 +115,10 @@ class Commands:
             self._stopping.add_done_callback(self._stop_ended)
         return self._stopping
 
+    def store_failed(self, error: StoreError) -> None:
+        """What had to be recorded could not be: nothing more is permitted until it can."""
+        self._react(self._supervisor.store_state(False, str(error), self._now_us()))
+
     # -- what is uncertain
 
     async def recall(self) -> None:
@@ -210,7 +214,7 @@ class Commands:
             await self._writer.run(Store.end_command, command_id, value, detail, now_us=self._now_us())
         except StoreError as error:
             # It stays open in the record, and so uncertain after a restart: the cautious side.
-            self._react(self._supervisor.store_state(False, str(error), self._now_us()))
+            self.store_failed(error)
 
 
 def described(outcome: Outcome[Any]) -> tuple[CommandOutcome, str]:

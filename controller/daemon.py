@@ -14,7 +14,8 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.api import build_api, serve
@@ -31,21 +32,23 @@ from controller.mqtt import MqttHealth, MqttPublisher, StoreOutbox
 from controller.operators import Logins, NotAuthorised
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
-from controller.store import EventKind, PulseRecord, Role, Severity, Store, StoreWriter
+from controller.store import EventKind, PulseRecord, Role, Severity, Store, StoreError, StoreWriter
 from controller.telling import Teller
 from controller.treatment import Treatment
 from hal.drivers import load_driver
+from hal.errors import LaserError
 from hal.hooks import Hooks, fresh_nonce
 from hal.ports import open_port
 from hal.reconnect import OpenPort, Reconnect
 from hal.time import now_us
-from protocols.messages import Message, PulseReport, Status, Telemetry
+from protocols.messages import Heartbeat, Message, PulseReport, Status, Telemetry
 from protocols.timing import MS, SECOND
 from safety.freshness import Input
 from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
 from safety.supervisor import Supervisor
 
 HOUSEKEEPING_S: Final = 1.0  # [C] idle logins are minutes; a second more or less is nothing
+PRUNE_EVERY_US: Final = 3_600 * SECOND  # [C] retention is counted in days
 SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
 
 REPORTS_US: Final = SECOND  # [C] three repetitions of a report; what is later comes at the next start
@@ -177,7 +180,7 @@ class Daemon:
         self._reconnect = Reconnect(
             config.device.url,
             load_driver(config.device.driver),
-            Hooks(gate=self.commands.gate, on_message=self._message, on_down=self.link.down, nonce=nonce),
+            Hooks(gate=self.commands.gate, on_message=self._message, on_down=self._down, nonce=nonce),
             jitter=random_number,
             baud=config.device.baud,
             expected_serial=config.device.expected_serial or "",
@@ -246,7 +249,7 @@ class Daemon:
         result = await asyncio.shield(self.commands.stop("daemon", "the daemon is shutting down"))
         _log.info("shutting down: %s", result)
         deadline_us = now_us() + REPORTS_US
-        while self.commands.laser is not None and not self.recorder.balanced and now_us() < deadline_us:  # noqa: ASYNC110  # the last reports are on their way
+        while not self.recorder.balanced and now_us() < deadline_us:  # noqa: ASYNC110  # they are on their way
             await asyncio.sleep(0.05)
 
     async def _close(self, recording: asyncio.Task[None], publishing: asyncio.Task[None] | None) -> None:
@@ -264,7 +267,9 @@ class Daemon:
         await self.writer.close()
 
     async def _keep_house(self) -> None:
-        """Take the right to treat from whoever was idle too long."""
+        """Each second: who may treat, is READY used, what do listeners know; each hour: what is too old."""
+        retention = timedelta(days=self._config.store.retention_days)
+        prune_us = now_us()
         while True:
             held = self.lease.holder(now_us())
             if held is not None:
@@ -275,6 +280,14 @@ class Daemon:
                     held = None
             if held is None:
                 self._react(self.supervisor.operator_present(None, now_us()))
+            self.teller.refresh()
+            try:
+                await self.treatment.end_idle_ready(self._config.safety.idle_standby_s * SECOND)
+                if now_us() >= prune_us:
+                    pruned = await self.writer.run(Store.prune, retention, now_us=now_us())
+                    prune_us = now_us() + (0 if any(asdict(pruned).values()) else PRUNE_EVERY_US)
+            except StoreError as error:
+                self.commands.store_failed(error)
             await asyncio.sleep(HOUSEKEEPING_S)
 
     # -- the laser's side, synchronous
@@ -294,7 +307,11 @@ class Daemon:
             self.teller.telemetry(message)
         self.blackbox.note("message", message)
 
-    def _heartbeat(self, heartbeat: Any) -> None:
+    def _down(self, error: LaserError) -> None:
+        self.link.down(error)
+        self.teller.down()
+
+    def _heartbeat(self, heartbeat: Heartbeat) -> None:
         if self.commands.laser is not None:
             self.commands.laser.heartbeat(heartbeat.challenge, heartbeat.intent)
 

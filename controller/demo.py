@@ -21,7 +21,7 @@ from controller.course import Course
 from controller.live import View, follow
 from controller.picture import Picture, latch_line, words
 from controller.plans import LoadedPlan
-from controller.processes import ended_how
+from controller.processes import Child, ended_how
 from controller.stage import (
     DAEMON,
     DEVICE_ID,
@@ -146,7 +146,8 @@ class Demo:
 
     async def _start(self) -> None:
         self._view.note("starting the MQTT broker, on this machine only")
-        config = await self._stage.start_broker()
+        broker, config = await self._stage.start_broker()
+        self._view.say(_running(broker))
         await asyncio.to_thread(
             make_operator,
             config,
@@ -163,9 +164,10 @@ class Demo:
             f"starting the simulated laser: --seed {seed} --warm-up-speed {speed} (its time runs {speed} "
             "times as fast in self-test and warm-up; nothing is left out)"
         )
-        self._view.note(await self._stage.start_laser(seed, speed))
+        laser, served = await self._stage.start_laser(seed, speed)
+        self._view.say(_running(laser), served)
         self._view.note("starting the daemon")
-        await self._stage.start_daemon()
+        self._view.say(_running(await self._stage.start_daemon()))
         async with self._step("the daemon answers", START_S):
             while not await self._answers():  # noqa: ASYNC110  # nobody tells when a socket appears
                 await asyncio.sleep(POLL_S)
@@ -369,3 +371,7 @@ class Demo:
         if self._places.port.is_symlink():
             problems.append(f"the port {self._places.port} was left behind")
         return summarise(counts, pulses, problems)
+
+
+def _running(child: Child) -> str:
+    return f"{child.name} is process {child.pid}; its log is {child.log}"

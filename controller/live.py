@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import astuple
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -24,6 +25,7 @@ from controller.picture import (
     shown,
     words,
 )
+from protocols.faults import FAULTS
 
 FRAME_S: Final = 0.2  # [C] five frames a second: every pulse at 5 Hz, and a stale view within one of them
 RETRY_S: Final = 1.0
@@ -43,15 +45,15 @@ def draw(picture: Picture, now_us: int) -> RenderableType:
     parts: list[RenderableType] = []
     if stale := picture.stale(now_us):
         parts.append(Panel(Text(f"STALE: {stale}. Do not rely on what is shown.", "bold red"), style="red"))
-    parts += [_head(picture, now_us), _chain(picture)]
+    if picture.note:
+        parts.append(Text(f"> {picture.note}", "bold"))
+    # What asks for action stands above what is only nice to see: a small window cuts the lower end.
+    parts += [_head(picture, now_us), _chain(picture), *_attention(picture)]
     if picture.session:
         parts.append(_session(picture))
     if picture.pulses:
         parts.append(_pulses(picture))
-    parts += _attention(picture)
-    if picture.note:
-        parts.append(Text(f"> {picture.note}", "bold"))
-    return Group(*parts)
+    return Group(*parts, *(Text(f"event: {text}", "dim") for text in picture.events))
 
 
 def _head(picture: Picture, now_us: int) -> RenderableType:
@@ -71,6 +73,8 @@ def _head(picture: Picture, now_us: int) -> RenderableType:
     grid.add_row("laser", Text(f"{who if device else 'none identified'}  (link {port}{why})"))
     if picture.laser:
         grid.add_row("beam", Text(_beam(picture.laser)))
+    if telemetry := picture.status.get("telemetry"):
+        grid.add_row("values", Text(_values(telemetry)))
     grid.add_row("heartbeat", Text(_heartbeat(picture)))
     elapsed_s = (now_us - picture.started_us) / 1e6
     grid.add_row(
@@ -92,12 +96,31 @@ def _beam(laser: Mapping[str, Any]) -> str:
     return f"{laser.get('wavelength_nm')} nm, {handpiece}, {spot_mm} mm; {', '.join(filter(None, switches))}"
 
 
+def _values(telemetry: Mapping[str, Any]) -> str:
+    old = "" if telemetry.get("quality") == "good" else f" ({_age_of(telemetry)})"
+    coolant, flow = _number(telemetry.get("coolant_c"), 1), _number(telemetry.get("flow_l_min"), 1)
+    simmer = "on" if telemetry.get("simmer_on") else "off"
+    capacitor = _number(telemetry.get("hv_v"), 0)
+    return f"coolant {coolant} degC, flow {flow} l/min, capacitor {capacitor} V, simmer {simmer}{old}"
+
+
+def _age_of(told: Mapping[str, Any]) -> str:
+    age_s = told.get("age_s")
+    return _age(age_s if isinstance(age_s, int | float) else math.inf)
+
+
 def _heartbeat(picture: Picture) -> str:
     supervisor = picture.supervisor
     if supervisor.get("heartbeat") == "sent":
         return "sent"
     because = "; ".join(str(reason.get("text")) for reason in supervisor.get("withheld_because") or ())
     return f"WITHHELD: {because or 'nothing is known of it'}"
+
+
+def _fault(name: str) -> str:
+    """A fault by its name, in the words of the fault table."""
+    row = next((row for fault, row in FAULTS.items() if fault.name.lower() == name), None)
+    return words(name) if row is None else f"{row.text}: {row.action}"
 
 
 def _age(age_s: float) -> str:
@@ -114,7 +137,9 @@ def _chain(picture: Picture) -> RenderableType:
         else:
             sign, style, word = "\u2716", "bold red", "OPEN"
         first = " (FIRST CAUSE)" if lamp.first_cause else ""
-        chain.append(f"{sign} {lamp.name}{f' {word}' if word else ''}{first}  ", style)
+        # One lamp is one word to whatever breaks the line.
+        told = f"{sign} {lamp.name}{f' {word}' if word else ''}{first}".replace(" ", "\u00a0")
+        chain.append(told, style).append("  ")
     return chain
 
 
@@ -143,22 +168,22 @@ def _number(value: object, digits: int) -> str:
 
 
 def _pulses(picture: Picture) -> RenderableType:
-    table = Table(title="last pulses", title_justify="left", pad_edge=False)
+    table = Table(title="last pulses", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("number", "A mJ", "B mJ", "window", "width ps", "window", "verdict"):
         table.add_column(title)
-    for pulse in picture.pulses:
+    for pulse in reversed(picture.pulses):  # the newest on top, for the same reason
         *cells, judged = astuple(shown(pulse))
         table.add_row(*cells, Text(judged, "green" if judged == "ok" else "yellow"))
     return table
 
 
 def _attention(picture: Picture) -> list[RenderableType]:
-    """What somebody has to act on (latches, refusals, what is uncertain), and the last events."""
+    """What somebody has to act on: faults, latches, refusals, what is uncertain."""
     supervisor = picture.supervisor
     laser = picture.laser
     parts: list[RenderableType] = []
     if laser.get("first_fault", "none") != "none":
-        fault = words(str(laser["first_fault"]))
+        fault = _fault(str(laser["first_fault"]))
         others = sorted(set(laser.get("faults") or ()) - {laser["first_fault"]})
         also = f"; also {', '.join(map(words, others))}" if others else ""
         parts.append(Text(f"fault, first cause: {fault} (#{laser.get('fault_instance')}){also}", "bold red"))
@@ -175,7 +200,6 @@ def _attention(picture: Picture) -> list[RenderableType]:
             Text(f"not armed yet: {reason.get('text')}: {reason.get('action')}", "yellow")
             for reason in supervisor.get("arm_refusals") or ()
         ]
-    parts += [Text(f"event: {text}", "dim") for text in picture.events]
     return parts
 
 

@@ -142,11 +142,11 @@ class MqttLink(aiomqtt.Client):
             async for _ in self.messages:
                 pass
         except aiomqtt.MqttError as error:
-            raise self.gone(error.__cause__) from error
+            raise self.gone("the connection has ended") from error
 
-    def gone(self, cause: object = None) -> LinkTrouble:
-        """What to raise when this connection does not answer any more."""
-        return LinkTrouble("lost", f"the broker at {self._where} is gone [{cause or 'it does not answer'}]")
+    def gone(self, how: str = "it does not answer") -> LinkTrouble:
+        """What to raise when this connection is of no use any more."""
+        return LinkTrouble("lost", f"the broker at {self._where} is gone: {how}")
 
     async def close(self) -> None:
         """End in order: the broker forgets the last will."""

@@ -23,15 +23,15 @@ UNJUDGED: Final = frozenset({"calibration", "skipped", "missing", "unknown"})
 Window = tuple[float, float] | None
 
 PERMITS: Final[dict[str, str]] = {
-    "off": "key off: no high voltage, shutter closed, no light is possible",
-    "self_test": "testing itself; no light is possible",
-    "warm_up": "warming up; no light is possible",
+    "off": "key off: no high voltage, shutter closed; emission is not permitted",
+    "self_test": "testing itself; emission is not permitted",
+    "warm_up": "warming up; emission is not permitted",
     "calibrating": "light only into the calibration port or onto the closed shutter",
-    "standby": "no light is possible; settings may be changed",
-    "arming": "proving its safety; eyewear on; no light yet",
+    "standby": "emission is not permitted, whatever the foot does; settings may be changed",
+    "arming": "proving its safety; wear your eyewear; emission is not permitted yet",
     "ready": "ARMED: the footswitch fires if a permit is held",
     "emitting": "LASER LIGHT: shutter open, pulses while the foot stays down",
-    "fault": "latched by a fault; no light is possible until it is acknowledged",
+    "fault": "latched by a fault: emission is not permitted; keep your eyewear on until its cause is known",
 }
 """What each state permits, in the words of `protocols.states`, for people."""
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from controller.config import Config, parse_config
 from controller.operators import add_operator
-from controller.processes import Children
+from controller.processes import Child, Children
 from controller.store import Role, Store
 
 T = TypeVar("T")
@@ -91,22 +91,22 @@ class Stage:
         self.places = places
         self.children = Children()
 
-    async def start_broker(self) -> Config:
-        """Start the broker on a free port; write the configuration that names it, and return it."""
+    async def start_broker(self) -> tuple[Child, Config]:
+        """Start the broker on a free port, and write the configuration that names it."""
         command = [*PYTHON, "controller.broker", "--port", "0", "--until-stdin-closes"]
         broker = await self.children.start(BROKER, command, self.places.folder / "broker.log")
         port = int(json.loads(await broker.first_line(START_S))["port"])
-        return write_config(self.places, port)
+        return broker, write_config(self.places, port)
 
-    async def start_laser(self, seed: int, speed: int) -> str:
-        """Start the simulated laser; return what it says of itself."""
+    async def start_laser(self, seed: int, speed: int) -> tuple[Child, str]:
+        """Start the simulated laser; the text is what it says of itself."""
         command = [*PYTHON, "controller.cli", "sim", "--pty", str(self.places.port)]
         command += ["--control", str(self.places.control), "--state", str(self.places.folder / "device")]
         command += ["--warm-up-speed", str(speed), "--seed", str(seed), "--until-stdin-closes"]
         laser = await self.children.start(LASER, command, self.places.folder / "laser.log")
-        return await laser.first_line(START_S)
+        return laser, await laser.first_line(START_S)
 
-    async def start_daemon(self) -> None:
+    async def start_daemon(self) -> Child:
         """Start the daemon; it answers at its socket a moment later."""
         command = [
             *PYTHON,
@@ -116,7 +116,7 @@ class Stage:
             str(self.places.config),
             "--until-stdin-closes",
         ]
-        await self.children.start(DAEMON, command, self.places.folder / "daemon.log")
+        return await self.children.start(DAEMON, command, self.places.folder / "daemon.log")
 
     async def unless_a_child_ends(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; the end of a child comes first, since it explains what else went wrong."""

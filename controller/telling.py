@@ -66,16 +66,12 @@ class Teller:
     def about(self, identity: LaserIdentity, capabilities: LaserCapabilities) -> None:
         """A laser was identified."""
         self._simulated = identity.simulated
-        modes, numbers = capabilities.modes, asdict(capabilities)
+        modes, named, numbers = capabilities.modes, asdict(identity), asdict(capabilities)
         known = {
-            **{
-                name: value
-                for name, value in asdict(identity).items()
-                if name not in {"interface_hash", "boot"}
-            },
+            **{name: value for name, value in named.items() if name not in {"interface_hash", "boot"}},
             **{name: value for name, value in numbers.items() if name not in {"modes", "rates_hz"}},
             "modes": ", ".join(
-                f"{mode.wavelength_nm} nm {mode.mode_width_ps} ps {mode.energy_min_mj:g}-{mode.energy_max_mj:g} mJ"
+                f"{mode.wavelength_nm} nm {mode.mode_width_ps} ps up to {mode.energy_max_mj:g} mJ"
                 for mode in modes
             ),
             "rep_rates_hz": ", ".join(f"{rate_hz:g}" for rate_hz in capabilities.rates_hz),
@@ -92,11 +88,22 @@ class Teller:
         self._fanout.tell(Kind.ABOUT, about)
 
     def status(self, status: Status) -> None:
-        """A Status came in: told when it is news, and each second."""
+        """A Status came in: told when it is news."""
         self._status = status
+        self.refresh()
+
+    def down(self) -> None:
+        """The laser is gone: nothing is claimed of it any more."""
+        self._status = self._telemetry = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Tell the state when it is news, and each second; to be called at least that often."""
+        status = self._status
         now_us = self._now_us()
         host = self._host()
-        news = ([getattr(status, name) for name in status.__slots__ if name not in _ALWAYS_NEW], host)
+        names = () if status is None else [name for name in status.__slots__ if name not in _ALWAYS_NEW]
+        news = ([getattr(status, name) for name in names], host)
         if news != self._told or now_us - self._told_us >= STATE_REFRESH_US:
             self._told, self._told_us = news, now_us
             self._fanout.tell(Kind.STATE, state_payload(status, host, self._stamp()))
@@ -119,14 +126,15 @@ class Teller:
         told = {"event": event.kind.value, "severity": event.severity.value, "text": event.text}
         self._fanout.tell(Kind.EVENT, told | {"actor": event.actor, "mono_us": event.now_us})
 
-    def _tell_alarms(self, status: Status) -> None:
+    def _tell_alarms(self, status: Status | None) -> None:
         stamp = self._stamp()
         latches = self._supervisor.view(self._now_us()).latches
-        key = (status.faults, status.first_fault, status.faults_present, tuple(latches))
+        faults = (status.faults, status.first_fault, status.faults_present) if status else ()
+        key = (faults, latches)
         if key == self._alarms:
             return
         self._alarms = key
-        alarms = fault_alarms(status, stamp)
+        alarms = fault_alarms(status, stamp) if status else {}
         for latch in latches:
             if latch.id is not LatchId.DEVICE_FAULT:  # the device's own say more
                 alarms[f"host-{latch.id.value.replace('_', '-')}"] = alarm_payload(

@@ -25,6 +25,7 @@ from controller.store import (
     SessionState,
     Severity,
     Store,
+    StoreError,
     StoreWriter,
 )
 from hal.laser_values import CommittedSetPoint, Permit, SetPoint
@@ -73,6 +74,7 @@ class Session:
     arm_epoch: int | None = None  # of the arming that serves it; None: not armed
     tripped: str = ""  # why it is to be interrupted
     wait_until_us: int = 0  # after a refused grant
+    used_us: int = 0  # when it was armed, or the last pulse came
 
     @property
     def remaining(self) -> int:
@@ -185,9 +187,20 @@ class Treatment:
             lambda laser: laser.arm(session.committed.hash, beam, self._commands.status or status),
         )
         if isinstance(outcome, Done) and self.session is session:
-            session.arm_epoch = outcome.value
+            session.arm_epoch, session.used_us = outcome.value, self._now_us()
         self._news.set()
         return outcome
+
+    async def end_idle_ready(self, idle_us: int) -> None:
+        """Return to STANDBY when nobody has used READY for `idle_us`; the device has its own limit too."""
+        session, status = self.session, self._commands.status
+        if session is None or status is None or status.state is not State.READY:
+            return
+        if self._now_us() - session.used_us >= idle_us:
+            self._tell(
+                f"session {session.record.id}: READY was not used for {idle_us // SECOND} s", Severity.INFO
+            )
+            await self._commands.carry_out("standby", "daemon", {}, lambda laser: laser.standby())
 
     # -- what happens, synchronous
 
@@ -213,6 +226,7 @@ class Treatment:
         session = self.session
         if session is not None and pulse.session_id == session.record.id:
             session.tally.add(pulse)
+            session.used_us = self._now_us()
         self._news.set()
 
     async def run(self) -> None:
@@ -220,15 +234,14 @@ class Treatment:
         while True:
             await self._news.wait()
             self._news.clear()
-            session = self.session
-            if session is None:
+            if self.session is None:
                 continue
-            if session.tripped:
-                await self._interrupt(session)
-            elif not session.remaining:
-                await self._finish(session)
-            elif session.arm_epoch is not None and self._now_us() >= session.wait_until_us:
-                await self._grant(session)
+            try:
+                await self._step(self.session)
+            except (
+                StoreError
+            ) as error:  # what cannot be recorded is not done; the record says how far it came
+                self._commands.store_failed(error)
 
     # -- within
 
@@ -244,6 +257,14 @@ class Treatment:
                 break
             await asyncio.sleep(STATUS_IDLE_US / 1e6)
         return outcome
+
+    async def _step(self, session: Session) -> None:
+        if session.tripped:
+            await self._interrupt(session)
+        elif not session.remaining:
+            await self._finish(session)
+        elif session.arm_epoch is not None and self._now_us() >= session.wait_until_us:
+            await self._grant(session)
 
     async def _grant(self, session: Session) -> None:
         status = self._commands.status

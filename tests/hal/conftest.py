@@ -1,0 +1,15 @@
+"""The loop of these tests: virtual time, but for modules that say `REAL_TIME = True` (ptys, sockets)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from rig.virtual_time import VirtualTimeLoop
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Function,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    real = getattr(item.module, "REAL_TIME", False)
+    return {"real": asyncio.SelectorEventLoop} if real else {"virtual": VirtualTimeLoop}

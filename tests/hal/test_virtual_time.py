@@ -1,0 +1,72 @@
+import asyncio
+import os
+import time
+
+import pytest
+
+from hal.time import now_us
+from rig.virtual_time import VirtualTimeLoop
+
+
+async def test_an_hour_passes_in_no_time_and_to_the_microsecond() -> None:
+    began_us, began_real = now_us(), time.monotonic()
+    await asyncio.sleep(3600.000001)
+    assert now_us() - began_us == 3_600_000_001
+    assert time.monotonic() - began_real < 1
+
+
+async def test_timers_fire_in_order_each_at_its_own_microsecond() -> None:
+    loop = asyncio.get_running_loop()
+    fired: list[tuple[int, int]] = []
+    for due_us in (3, 1, 2, 100_000, 99_999):
+        loop.call_at(due_us / 1e6, lambda due: fired.append((due, now_us())), due_us)
+    await asyncio.sleep(1)
+    assert fired == [(us, us) for us in (1, 2, 3, 99_999, 100_000)]
+
+
+async def test_time_is_a_whole_number_of_microseconds_for_timers_that_are_not() -> None:
+    await asyncio.sleep(1.2345678e-3)
+    assert now_us() == 1235
+
+
+async def test_bytes_in_a_pipe_are_read_before_the_clock_jumps() -> None:
+    loop = asyncio.get_running_loop()
+    reading, writing = os.pipe()
+    heard: list[int] = []
+
+    def read() -> None:
+        os.read(reading, 1)
+        heard.append(now_us())
+
+    loop.add_reader(reading, read)
+    os.write(writing, b"x")
+    await asyncio.sleep(5)
+    loop.remove_reader(reading)
+    os.close(reading)
+    os.close(writing)
+    assert heard == [0]
+
+
+async def test_a_thread_is_not_overtaken_by_a_timer() -> None:
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(os.getpid)
+    async with asyncio.timeout(5):  # the thread waits for real; the clock keeps pace and does not jump
+        await asyncio.to_thread(time.sleep, 0.02)
+    assert now_us() < 1_000_000
+
+
+def test_the_loop_ends_cleanly_with_an_executor_used() -> None:
+    async def use() -> int:
+        await asyncio.to_thread(os.getpid)
+        await asyncio.sleep(1000)
+        return now_us()
+
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(start_us=5)) as runner:
+        assert runner.run(use()) >= 1_000_000_005
+
+
+async def test_a_time_out_still_fires() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(60):
+            await asyncio.get_running_loop().create_future()
+    assert now_us() == 60_000_000
