@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -187,8 +187,11 @@ class Client:
         """Settle what is uncertain by the laser's own counters; returns settled, open."""
         return await self._post("/resolve")
 
-    async def watch(self) -> AsyncIterator[Answer]:
-        """Yield what happens, as it happens; ends only by `NotReachable` when the daemon goes away."""
+    async def watch(self) -> AsyncGenerator[Answer, None]:
+        """Yield what happens, as it happens; ends only by `NotReachable` when the daemon goes away.
+
+        Close it (`contextlib.aclosing`) when you stop listening before that.
+        """
         timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
         gone = "the daemon went away"
         try:

@@ -60,6 +60,7 @@ class Commands:
         self._one_at_a_time = asyncio.Lock()
         self._stopping: asyncio.Future[StopResult] | None = None
         self._open: dict[str, str] = {}  # uncertain commands: kind by id
+        self._recount = False
         self._doubt = asyncio.Event()
         self._permit: Message | None = None  # the Arm or Grant that left last and has no outcome yet
 
@@ -128,6 +129,11 @@ class Commands:
                 command.id, command.kind, "its outcome was never recorded: the daemon ended before"
             )
 
+    def recount(self) -> None:
+        """A pulse of unknown fate was reported: the device's counters are to be read again."""
+        self._recount = True
+        self._doubt.set()
+
     @property
     def uncertain(self) -> dict[str, str]:
         """The commands whose outcome is not known, kind by id."""
@@ -136,7 +142,7 @@ class Commands:
     async def settle(self, actor: str) -> list[str]:
         """Settle what the device's own books can settle; returns the ids settled."""
         laser, status = self.laser, self.status
-        if not self._open or laser is None or status is None:
+        if not (self._open or self._recount) or laser is None or status is None:
             return []
         if status.state in ARMED or status.permit_id:
             return []  # it may still act on what is in doubt
@@ -147,6 +153,7 @@ class Commands:
         self._recorder.device_counter(counters.value.pulse_number)
         if not self._recorder.balanced:
             return []
+        self._recount = False
         how = f"the device is disarmed and all its {counters.value.pulse_number} pulses are recorded"
         settled = list(self._open)
         for command_id in settled:
@@ -158,7 +165,7 @@ class Commands:
     async def run(self) -> None:
         """Settle what is uncertain as soon as the device's books allow it, until cancelled."""
         while True:
-            if not self._open:
+            if not (self._open or self._recount):
                 self._doubt.clear()
                 await self._doubt.wait()
             await asyncio.sleep(SETTLE_S)

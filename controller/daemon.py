@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -41,7 +41,7 @@ from hal.hooks import Hooks, fresh_nonce
 from hal.ports import open_port
 from hal.reconnect import OpenPort, Reconnect
 from hal.time import now_us
-from protocols.messages import Heartbeat, Message, PulseReport, Status, Telemetry
+from protocols.messages import Heartbeat, Message, PulseFlag, PulseReport, Status, Telemetry
 from protocols.timing import MS, SECOND
 from safety.freshness import Input
 from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
@@ -70,6 +70,8 @@ class Daemon:
         random_number: Callable[[], float],
         new_id: Callable[[], str],
         nonce: Callable[[], int],
+        new_token: Callable[[], str],
+        password_match: Callable[[str, str], Awaitable[bool]] | None,
         with_api: bool,
     ) -> None:
         self._config = config
@@ -126,8 +128,9 @@ class Daemon:
         )
         self.logins = Logins(
             self.writer,
-            new_token=secrets.token_urlsafe,
+            new_token=new_token,
             now_us=now_us,
+            match=password_match,
             idle_lock_us=config.safety.idle_lock_s * SECOND,
         )
         self.lease = Lease(config.safety.idle_lock_s * SECOND)
@@ -302,6 +305,8 @@ class Daemon:
             self.teller.status(message)
         elif isinstance(message, PulseReport):
             self.recorder.pulse(message, at_us)
+            if PulseFlag.UNKNOWN in message.flags:
+                self.commands.recount()
         elif isinstance(message, Telemetry):
             self.reporter.telemetry = message
             self.teller.telemetry(message)
@@ -376,6 +381,8 @@ def build_daemon(
     random_number: Callable[[], float] = random.random,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     nonce: Callable[[], int] = fresh_nonce,
+    new_token: Callable[[], str] = secrets.token_urlsafe,
+    password_match: Callable[[str, str], Awaitable[bool]] | None = None,
     with_api: bool = True,
 ) -> Daemon:
     """Put a daemon together inside a running loop, whose clock it uses; it owns `store` from now on.
@@ -391,5 +398,7 @@ def build_daemon(
         random_number=random_number,
         new_id=new_id,
         nonce=nonce,
+        new_token=new_token,
+        password_match=password_match,
         with_api=with_api,
     )

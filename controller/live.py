@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import astuple
 from typing import Any, Final
 
 from rich import box
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -128,19 +129,19 @@ def _age(age_s: float) -> str:
 
 
 def _chain(picture: Picture) -> RenderableType:
-    chain = Text("interlocks  ", "dim")
+    lamps = []
     for lamp in picture.lamps():
         if lamp.closed is None:
-            sign, style, word = "?", "yellow", "unknown"
+            sign, style, word = "?", "yellow", " unknown"
         elif lamp.closed:
             sign, style, word = "\u25cf", "green", ""
         else:
-            sign, style, word = "\u2716", "bold red", "OPEN"
+            sign, style, word = "\u2716", "bold red", " OPEN"
         first = " (FIRST CAUSE)" if lamp.first_cause else ""
-        # One lamp is one word to whatever breaks the line.
-        told = f"{sign} {lamp.name}{f' {word}' if word else ''}{first}".replace(" ", "\u00a0")
-        chain.append(told, style).append("  ")
-    return chain
+        lamps.append(Text(f"{sign} {lamp.name}{word}{first}", style))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(Text("interlocks", "dim"), Columns(lamps, padding=(0, 2)))
+    return grid
 
 
 def _session(picture: Picture) -> RenderableType:
@@ -260,7 +261,7 @@ class View:
 
 async def follow(
     view: View,
-    stream: Callable[[], AsyncIterable[Mapping[str, Any]]],
+    stream: Callable[[], AsyncGenerator[Mapping[str, Any], None]],
     until: Callable[[Picture], bool],
     *,
     patient: bool,
@@ -272,11 +273,12 @@ async def follow(
     told = False
     while True:
         try:
-            async for message in stream():
-                told = False
-                view.take(message)
-                if until(view.picture):
-                    return
+            async with contextlib.aclosing(stream()) as messages:
+                async for message in messages:
+                    told = False
+                    view.take(message)
+                    if until(view.picture):
+                        return
         except NotReachable as error:
             if not patient:
                 raise

@@ -20,18 +20,17 @@ from typing import Final, Protocol, cast
 from controller.config import MqttConfig
 from controller.fanout import LATEST, Fanout, Item, Kind
 from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, read_secrets
+from controller.mqtt_rows import message_of
 from controller.store.errors import StoreError
 from controller.store.records import OutboxMessage
 from controller.store.store import Store
 from controller.store.writer import StoreWriter
 from protocols import payloads
-from protocols.payloads import Payload, Quality, Stamp, encode
+from protocols.payloads import Payload, Quality, encode
 from protocols.topics import (
     ABOUT,
     ALARM,
-    EVENT,
     FAULT_ALARM_IDS,
-    PULSE,
     STATE,
     STATUS,
     TELEMETRY,
@@ -40,7 +39,7 @@ from protocols.topics import (
 )
 
 REFRESH_S: Final = 5.0  # [P] state on change and every 5 s
-STALE_S: Final = 2.0  # [C] the daemon tells the state with each Status, ten times a second when idle
+STALE_S: Final = 2.5  # [C] the daemon tells state and samples once a second at the least: one may be late
 IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
 OUTBOX_POLL_S: Final = 1.0  # [C] for rows that another program wrote; the daemon's own wake us
 DRAIN_S: Final = 3.0  # [C] at the end, for what is still in the outbox; what remains keeps for the next start
@@ -128,6 +127,7 @@ class MqttPublisher:
         self._cleared: set[str] = set()  # alarm ids the broker has acknowledged as cleared
         self._sample: _Heard | None = None
         self._seq: Counter[str] = Counter()
+        self._unfit: set[Kind] = set()  # kinds of which something told could not be published
 
         self._retained_news = asyncio.Event()
         self._sample_news = asyncio.Event()
@@ -163,14 +163,18 @@ class MqttPublisher:
         async for item in self._feed:
             try:
                 self._hear(item)
-            except Exception:  # noqa: BLE001  # top of the task: one bad item must not make it deaf
-                _log.error("MQTT: %s told cannot be published", item.kind.value, exc_info=True)
+            except Exception as error:  # noqa: BLE001  # top of the task: one bad item must not make it deaf
+                level = logging.DEBUG if item.kind in self._unfit else logging.ERROR
+                _log.log(level, "MQTT: what was told of %s cannot be published: %r", item.kind.value, error)
+                self._unfit.add(item.kind)
         self._stopping.set()
         for news in (self._retained_news, self._outbox_news):
             news.set()
 
     def _hear(self, item: Item) -> None:
         heard = _Heard(cast("Payload", item.value), asyncio.get_running_loop().time())
+        if item.kind in {Kind.ABOUT, Kind.STATE, Kind.TELEMETRY}:
+            encode(heard.payload)  # what is no payload must fail here, not in the midst of publishing
         match item.kind:
             case Kind.ABOUT:
                 self._about = heard
@@ -190,10 +194,15 @@ class MqttPublisher:
                 self._outbox_news.set()
 
     def _hear_alarms(self, active: Mapping[str, Payload], at_s: float) -> None:
+        for name, payload in active.items():
+            self._tree.name(ALARM, name)
+            encode(payload)
         for name in self._alarms.keys() | active.keys():
-            self._alarms[name] = _Heard(active[name], at_s) if name in active else None
+            known, told = self._alarms.get(name), active.get(name)
+            self._alarms[name] = None if told is None else _Heard(told, at_s)
+            if (known and _content(known.payload)) != (told and _content(told)):
+                self._retained_news.set()
         self._cleared -= active.keys()
-        self._retained_news.set()
 
     async def _serve(self) -> None:
         pause_s, longest_s = BACKOFF_S
@@ -253,6 +262,8 @@ class MqttPublisher:
 
     async def _keep_retained(self, link: MqttLink) -> None:
         shown: dict[str, object] = {}
+        loop = asyncio.get_running_loop()
+        refresh_s = loop.time() + REFRESH_S
         while True:
             self._retained_news.clear()
             messages, cleared = [], []
@@ -277,7 +288,9 @@ class MqttPublisher:
                 _log.info("MQTT: connected to %s:%d", self._config.host, self._config.port)
             if self._stopping.is_set():
                 return
-            if not await _happens(self._retained_news, REFRESH_S):
+            await _happens(self._retained_news, max(0.0, refresh_s - loop.time()))
+            if loop.time() >= refresh_s:
+                refresh_s = loop.time() + REFRESH_S
                 # A broker slow to notice our lost connection may have published its will after our birth.
                 for topic in (STATE, STATUS):
                     shown.pop(self._tree.name(topic), None)
@@ -333,25 +346,18 @@ class MqttPublisher:
 
     def _from_row(self, row: OutboxMessage) -> Outgoing | None:
         """The message of a row; None for one that nobody can publish: it stays, the others go on."""
+        sim = self._about.payload.get("sim") if self._about else None
         try:
-            topic, build = _OUTBOX_TOPICS[row.topic]
-            late_s = max(0.0, (self._wall_clock() - row.created).total_seconds())
-            payload = {**build(row.payload, self._stamp(row.payload)), "late_s": round(late_s, 3)}
+            return message_of(
+                row,
+                self._tree,
+                boot=self._boot,
+                simulated=None if sim is None else bool(sim),
+                now=self._wall_clock(),
+            )
         except (KeyError, ValueError, TypeError) as error:
             _log.error("MQTT: outbox row %d of topic %r cannot be published: %r", row.id, row.topic, error)
             return None
-        return Outgoing(self._tree.name(topic), encode(payload | {"seq": row.seq}), topic.qos, topic.retain)
-
-    def _stamp(self, record: Mapping[str, object]) -> Stamp:
-        """When and by which run it was recorded; a record that does not say by which counts as ours."""
-        sim = record.get("simulated", self._about.payload["sim"] if self._about else None)
-        return Stamp(
-            wall_time=datetime.fromisoformat(str(record["wall_time"])),
-            mono_us=int(str(record["mono_us"])),
-            boot=str(record.get("daemon_boot", self._boot)),
-            sim=None if sim is None else bool(sim),
-            quality=Quality.BAD if record.get("unknown") else Quality.GOOD,
-        )
 
     def _fresh(self, heard: _Heard) -> Payload:
         """The payload, marked as stale if the daemon has not told it again for too long."""
@@ -372,12 +378,6 @@ class MqttPublisher:
         self._sent += sum(acknowledged)
         if not all(acknowledged):
             raise link.gone()
-
-
-_OUTBOX_TOPICS: Final = {
-    PULSE.suffix: (PULSE, payloads.pulse_payload),
-    EVENT.suffix: (EVENT, payloads.event_payload),
-}
 
 
 def _content(payload: Payload) -> dict[str, object]:

@@ -170,6 +170,11 @@ path = {text(places.database)}
 [api]
 socket = {text(places.api)}
 
+[safety]
+# The most tolerant that is allowed: the demo shares its machine with whatever else runs there.
+loop_lag_max_ms = 150
+status_max_age_ms = 500
+
 [mqtt]
 enabled = true
 host = "127.0.0.1"

@@ -31,7 +31,7 @@ from controller.store import (
 from hal.laser_values import CommittedSetPoint, Permit, SetPoint
 from hal.outcomes import Done, Outcome, Refused
 from protocols.messages import Beam, Status
-from protocols.refusals import Reason
+from protocols.refusals import Reason, Refusal
 from protocols.states import ARMED, State
 from protocols.timing import SECOND, STATUS_IDLE_US
 from safety.limits import DeviceLimits
@@ -40,7 +40,7 @@ from safety.plan_check import check_plan
 from safety.supervisor import Supervisor
 
 PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
-AIMING_US: Final = SECOND  # [C] a diode lights in milliseconds; the arming refuses without it
+SEEN_US: Final = SECOND  # [C] a diode lights and a heartbeat is answered within two Status periods
 GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
 
 
@@ -180,6 +180,8 @@ class Treatment:
             aimed = await self._aim(operator)
             if not isinstance(aimed, Done):
                 return aimed
+        # The first heartbeats after an acknowledgement may still be on their way.
+        await self._seen(lambda status: Refusal.HOST_SILENT not in status.blocks)
         outcome = await self._commands.carry_out(
             "arm",
             operator,
@@ -250,13 +252,18 @@ class Treatment:
         outcome = await self._commands.carry_out(
             "aiming", operator, {"on": True}, lambda laser: laser.set_aiming(on=True)
         )
-        deadline_us = self._now_us() + AIMING_US
-        while isinstance(outcome, Done) and self._now_us() < deadline_us:
-            status = self._commands.status
-            if status is None or status.aiming_on:
-                break
-            await asyncio.sleep(STATUS_IDLE_US / 1e6)
+        if isinstance(outcome, Done):
+            await self._seen(lambda status: status.aiming_on)
         return outcome
+
+    async def _seen(self, wanted: Callable[[Status], bool]) -> None:
+        """Give the laser a moment to say so; whether it did is judged by who refuses."""
+        deadline_us = self._now_us() + SEEN_US
+        while self._now_us() < deadline_us:
+            status = self._commands.status
+            if status is None or wanted(status):
+                return
+            await asyncio.sleep(STATUS_IDLE_US / 1e6)
 
     async def _step(self, session: Session) -> None:
         if session.tripped:

@@ -54,7 +54,7 @@ _WITHHOLDS: Final = _REFUSES | {Consequence.WITHHOLDS}
 _TRIPS: Final = _WITHHOLDS | {Consequence.TRIPS}
 
 FRESHNESS: Final[dict[Input, FreshnessRow]] = {
-    # [D] five Status messages missed while armed, one idle one (250 ms) and 50 ms of line and scheduling
+    # [D] five Status messages missed while armed, two idle ones (100 ms each)
     Input.STATUS: FreshnessRow(300 * MS, _TRIPS, HostReason.STATUS, "the device's Status"),
     # [C] three samples missed; slow values only, which the device judges itself: no reason to stop
     Input.TELEMETRY: FreshnessRow(3 * SECOND, _REFUSES, HostReason.TELEMETRY, "the device's Telemetry"),

@@ -117,9 +117,9 @@ def granting_refused(s: Situation) -> tuple[Reason, ...]:
     return tuple(_any_permit(s, State.READY)) + tuple(_not_granted(s))
 
 
-def _any_permit(s: Situation, wanted: State) -> Iterator[Reason]:
+def _any_permit(s: Situation, *wanted: State) -> Iterator[Reason]:
     yield from _common(s)
-    yield from _state(s, wanted)
+    yield from _state(s, *wanted)
     yield from _device_ready(s)
     yield from _plan_matches(s)
 
@@ -132,14 +132,15 @@ def _not_granted(s: Situation) -> Iterator[Reason]:
 
 
 def _permits(message: Message, s: Situation) -> Iterator[Reason]:
-    yield from _any_permit(s, State.READY if isinstance(message, Grant) else State.STANDBY)
+    # A repetition of the very message whose answer is awaited is no second one, and its effect may show.
+    first = message != s.in_flight
+    wanted, shown = _STATES[isinstance(message, Grant)]
+    yield from _any_permit(s, *wanted, *(() if first else shown))
     # Looked up by field name: whatever permits and names a field must name it as the plan and the device do.
     for field, want, which in _expectations(s):
         got = getattr(message, field, want)
         if got != want:
             yield reason(which, f"{field} {_word(got)} instead of {_word(want)}")
-    # A repetition of the very message whose answer is awaited is no second one.
-    first = message != s.in_flight
     if isinstance(message, Arm) and first:
         if s.permit_open:
             yield reason(_H.PERMIT_OPEN)
@@ -150,14 +151,10 @@ def _permits(message: Message, s: Situation) -> Iterator[Reason]:
             yield from _not_granted(s)
             if s.permit_used(message.permit_id):
                 yield reason(_H.PERMIT_USED, str(message.permit_id))
-        yield from _grant(message, s)
-
-
-def _grant(grant: Grant, s: Situation) -> Iterator[Reason]:
-    if s.plan is not None and grant.pulses > s.plan.plan.series_left(s.plan.done):
-        yield reason(_H.PULSES, f"{grant.pulses}, left {s.plan.plan.series_left(s.plan.done)}")
-    if s.device is not None and grant.ends_us <= s.device.device_time_us:
-        yield reason(_H.PERMIT_END)
+            if s.plan is not None and message.pulses > s.plan.plan.series_left(s.plan.done):
+                yield reason(_H.PULSES, f"{message.pulses}, left {s.plan.plan.series_left(s.plan.done)}")
+        if s.device is not None and message.ends_us <= s.device.device_time_us:
+            yield reason(_H.PERMIT_END)
 
 
 def _expectations(s: Situation) -> Iterator[tuple[str, object, HostReason]]:
@@ -210,11 +207,17 @@ def _latched(s: Situation) -> Iterator[Reason]:
     yield from (reason(_H.UNCERTAIN, command) for command in s.uncertain)
 
 
-def _state(s: Situation, wanted: State) -> Iterator[Reason]:
-    if s.device is None or s.device.state is not wanted:
+def _state(s: Situation, *wanted: State) -> Iterator[Reason]:
+    if s.device is None or s.device.state not in wanted:
         is_now = s.device.state.name if s.device else "unknown"
-        yield reason(_H.WRONG_STATE, f"{is_now} instead of {wanted.name}")
+        yield reason(_H.WRONG_STATE, f"{is_now} instead of {wanted[0].name}")
 
+
+# Where a Grant (True) or an Arm (False) may leave for, and where its own effect may have led meanwhile.
+_STATES: Final[dict[bool, tuple[tuple[State, ...], tuple[State, ...]]]] = {
+    True: ((State.READY,), (State.EMITTING,)),
+    False: ((State.STANDBY,), (State.ARMING, State.READY)),
+}
 
 # The state is judged on its own, for the message at hand; the other two do not hold in a rehearsal.
 _NOT_A_BLOCK: Final[dict[Beam, frozenset[Refusal]]] = {

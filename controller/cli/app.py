@@ -179,7 +179,7 @@ def report(answer: Mapping[str, Any], done: str, *, as_json: bool) -> None:
     # An outcome that this version does not know is no success.
     exit_ = _BY_OUTCOME.get(str(answer.get("outcome")), Exit.UNCERTAIN)
     if exit_ is Exit.DONE:
-        note(answer.get("text") or done)
+        note(done)
         return
     words = {
         Exit.REFUSED: "Refused; nothing was done.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,16 @@ async def _calibrate(client: Client) -> tuple[Answer, Mapping[str, Any] | None]:
         return answer, None
     begun = False
     statuses = 0
-    async for message in client.watch():
-        if message.get("kind") != "status":
-            continue
-        laser = message.get("laser") or {}
-        statuses += 1
-        if laser.get("state") == "calibrating":
-            begun = True
-        elif begun or statuses > STATUSES_TO_BEGIN:
-            return answer, laser
+    async with contextlib.aclosing(client.watch()) as messages:
+        async for message in messages:
+            if message.get("kind") != "status":
+                continue
+            laser = message.get("laser") or {}
+            statuses += 1
+            if laser.get("state") == "calibrating":
+                begun = True
+            elif begun or statuses > STATUSES_TO_BEGIN:
+                return answer, laser
     raise AssertionError("the stream ends by an error only")
 
 

@@ -1,6 +1,7 @@
 """Looking at the laser: one picture (`status`) or a live one (`watch`). Neither needs a login."""
 
 import asyncio
+import contextlib
 import sys
 
 import click
@@ -52,7 +53,8 @@ def watch(app: App, plain: bool, as_json: bool) -> None:
 
     async def tell() -> None:
         async with app.client() as client:
-            async for message in client.watch():
-                print_json(message)
+            async with contextlib.aclosing(client.watch()) as messages:
+                async for message in messages:
+                    print_json(message)
 
     asyncio.run(tell() if as_json else show())

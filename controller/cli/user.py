@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -123,12 +124,17 @@ def list_(app: App, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        console().print(table("", rows[0], [[str(cell) for cell in row.values()] for row in rows]))
+        shown = [row | {"trained": _trained(row["trained"])} for row in rows]
+        console().print(table("", shown[0], [list(row.values()) for row in shown]))
     else:
         note("There are no operators yet: `picolase user add NAME` makes one.")
 
 
-def _row(operator: OperatorRecord) -> dict[str, object]:
+def _trained(until: Mapping[str, str]) -> str:
+    return ", ".join(f"{nm} nm until {date}" for nm, date in until.items())
+
+
+def _row(operator: OperatorRecord) -> dict[str, Any]:
     trained = {str(nm): until.date().isoformat() for nm, until in sorted(operator.training.items())}
     return {
         "name": operator.name,

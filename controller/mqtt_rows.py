@@ -1,0 +1,38 @@
+"""Rows of the outbox as the messages that are published."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from controller.mqtt_link import Outgoing
+from controller.store.records import OutboxMessage
+from protocols.payloads import Quality, Stamp, encode, event_payload, pulse_payload
+from protocols.topics import EVENT, PULSE, TopicTree
+
+_TOPICS: Final = {PULSE.suffix: (PULSE, pulse_payload), EVENT.suffix: (EVENT, event_payload)}
+
+
+def message_of(
+    row: OutboxMessage, tree: TopicTree, *, boot: str, simulated: bool | None, now: datetime
+) -> Outgoing:
+    """The message of a row; raises KeyError, ValueError or TypeError for one that nobody can publish.
+
+    A record says by which run of the daemon it was made (`daemon_boot`) and of which laser (`simulated`);
+    where it does not, `boot` and `simulated` stand in.
+    """
+    topic, build = _TOPICS[row.topic]
+    late_s = max(0.0, (now - row.created).total_seconds())
+    payload = build(row.payload, _stamp(row.payload, boot, simulated))
+    told = {**payload, "late_s": round(late_s, 3), "seq": row.seq}
+    return Outgoing(tree.name(topic), encode(told), topic.qos, topic.retain)
+
+
+def _stamp(record: Mapping[str, object], boot: str, simulated: bool | None) -> Stamp:
+    sim = record.get("simulated", simulated)
+    return Stamp(
+        wall_time=datetime.fromisoformat(str(record["wall_time"])),
+        mono_us=int(str(record["mono_us"])),
+        boot=str(record.get("daemon_boot") or boot),
+        sim=None if sim is None else bool(sim),
+        quality=Quality.BAD if record.get("unknown") else Quality.GOOD,
+    )

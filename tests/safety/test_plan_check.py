@@ -1,0 +1,414 @@
+import csv
+import itertools
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.messages import Beam, Handpiece
+from protocols.requests import Capabilities, Mode
+from safety.limits import HANDPIECE_SPOTS_MM, DeviceLimits, ModeLimits, above_ceiling
+from safety.plan import TreatmentPlan
+from safety.plan_check import check_plan
+from safety.presets import PRESETS, SKIN_TYPES, Condition, Locked
+from tests.safety.laser import DEVICE, FOREARM, SETPOINT, plan
+
+FINE = replace(
+    DEVICE, energy_step_mj=0.001, modes=(*DEVICE.modes, ModeLimits(532, 450, 1.0, 100.0))
+)  # so fine that the bounds of presets can be reached
+NOT_NUMBERS = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, True, None, "5"]
+ALL = tuple(condition.value for condition in Condition)
+
+
+def codes(plan_: TreatmentPlan, device: DeviceLimits = DEVICE) -> set[str]:
+    return {refusal.code.removeprefix("plan.") for refusal in check_plan(plan_, device)}
+
+
+def energy_for(fluence_j_cm2: float, spot_mm: float) -> float:
+    return fluence_j_cm2 * math.pi * spot_mm**2 / 0.4
+
+
+def test_the_forearm_plan_passes_and_says_what_it_means() -> None:
+    assert check_plan(FOREARM, DEVICE) == ()
+    assert FOREARM.setpoint() == SETPOINT
+    assert (FOREARM.pulses, FOREARM.beam) == (60, Beam.APERTURE)
+    assert plan(rehearsal=True).beam is Beam.SHUTTER
+
+
+def test_series_left_walks_through_every_series_of_every_pass() -> None:
+    two = plan(passes=2, series=(3, 2))
+    assert [two.series_left(done) for done in range(12)] == [3, 2, 1, 2, 1, 3, 2, 1, 2, 1, 0, 0]
+    assert two.pulses == 10
+
+
+WRONG: list[tuple[str, Any, set[str]]] = [
+    ("name", "", {"name"}),
+    ("name", "  ", {"name"}),
+    ("name", "x" * 81, {"name"}),
+    ("name", "a\nb", {"name"}),
+    ("indication", "warts", {"indication"}),
+    ("indication", "acne_scars", {"preset_handpiece", "preset_spot", "fluence_high"}),
+    ("skin_type", "VII", {"skin_type"}),
+    ("skin_type", "V", {"needs_test_spot"}),
+    ("wavelength_nm", 1064, {"mode_not_offered", "preset_wavelength", "energy_ceiling"}),
+    ("wavelength_nm", 0, {"mode_not_offered", "preset_wavelength", "energy_ceiling"}),
+    ("mode_width_ps", 700, {"mode_not_offered"}),
+    ("mode_width_ps", 500, {"mode_not_offered", "preset_mode_width"}),
+    ("mode_width_ps", math.nan, {"mode_not_offered", "preset_mode_width"}),
+    ("mode_width_ps", 550, {"energy_range", "fluence_unreachable"}),
+    ("handpiece", "lamp", {"handpiece"}),
+    ("handpiece", "none", {"handpiece"}),
+    ("handpiece", "ZOOM", {"handpiece"}),
+    ("handpiece", "fixed_8", {"preset_handpiece", "handpiece_spot"}),
+    ("handpiece", "fixed_6", {"handpiece_spot"}),
+    ("spot_mm", 3.0, {"fluence_differs"}),
+    ("spot_mm", 2.5, {"fluence_differs", "needs_above_start"}),
+    ("spot_mm", 1.9, {"device_spot", "handpiece_spot", "preset_spot", "fluence_differs", "fluence_high"}),
+    ("spot_mm", 4.1, {"preset_spot", "fluence_differs", "fluence_low", "fluence_unreachable"}),
+    ("pulse_energy_mj", 173.5, {"energy_step"}),
+    ("pulse_energy_mj", 150.0, {"fluence_differs"}),
+    ("pulse_energy_mj", 201.0, {"energy_range", "energy_ceiling", "fluence_differs"}),
+    ("fluence_j_cm2", 1.81, {"fluence_differs"}),
+    ("fluence_j_cm2", 1.9, {"fluence_differs"}),
+    ("fluence_j_cm2", 2.5, {"fluence_differs", "fluence_unreachable"}),
+    ("fluence_j_cm2", math.nan, {"fluence_stated"}),
+    ("fluence_j_cm2", 0.0, {"fluence_stated"}),
+    ("rep_rate_hz", 4.0, {"rate_not_offered"}),
+    ("rep_rate_hz", 10.0, {"preset_rate"}),
+    ("rep_rate_hz", 20.0, {"rate_not_offered", "rate_ceiling", "preset_rate"}),
+    ("passes", 0, {"passes"}),
+    ("passes", 2, {"passes"}),
+    ("passes", True, {"passes"}),
+    ("passes", 1.0, {"passes"}),
+    ("series", (), {"series"}),
+    ("series", (20, 0, 20), {"series"}),
+    ("series", (20, -5), {"series"}),
+    ("series", (1001,), {"series"}),
+    ("series", (20, 2.0), {"series"}),
+    ("series", (20, True), {"series"}),
+    ("series", (1,) * 201, {"series"}),
+    ("series", (1000,) * 21, {"pulses"}),
+    ("rehearsal", 1, {"rehearsal"}),
+    ("subject", "Jane Doe", {"subject"}),
+    ("subject", "Jane", {"subject"}),
+    ("subject", "", {"subject"}),
+    ("subject", "S" * 32 + "1", {"subject"}),
+    ("acknowledged", ("proceed",), {"acknowledged"}),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), WRONG, ids=lambda case: str(case)[:30])
+def test_each_wrong_field_is_refused_for_exactly_its_reasons(
+    field: str, value: object, expected: set[str]
+) -> None:
+    wrong = plan(**{field: value})
+    assert codes(wrong) == expected
+    for refusal in check_plan(wrong, DEVICE):
+        assert refusal.allowed
+        assert refusal.source
+        assert refusal.action
+        assert refusal.field in {known.name for known in fields(TreatmentPlan)}
+        assert refusal.field in refusal.reason.text
+        assert refusal.reason.code == refusal.code
+
+
+def test_every_field_has_a_wrong_value_above() -> None:
+    assert {field for field, _, _ in WRONG} == {known.name for known in fields(TreatmentPlan)}
+
+
+@pytest.mark.parametrize("field", ["spot_mm", "pulse_energy_mj", "rep_rate_hz"])
+@pytest.mark.parametrize("bad", NOT_NUMBERS)
+def test_what_is_no_number_above_zero_is_refused(field: str, bad: object) -> None:
+    assert field in {refusal.field for refusal in check_plan(plan(**{field: bad}), DEVICE)}
+    alone = plan(**{field: bad, "fluence_j_cm2": None, "indication": "unknown"})
+    assert field in {refusal.field for refusal in check_plan(alone, DEVICE)}
+
+
+@pytest.mark.parametrize("bad", NOT_NUMBERS[:-1])
+def test_a_stated_fluence_that_is_no_number_above_zero_is_refused(bad: object) -> None:
+    expected = set() if bad is None else {"fluence_stated"}
+    if bad is True:
+        expected = {"fluence_stated"}
+    if bad == 1e300:
+        expected = {"fluence_stated"}
+    assert codes(plan(fluence_j_cm2=bad)) == expected
+
+
+def test_all_reasons_come_at_once_in_the_order_of_the_fields() -> None:
+    wrong = plan(
+        name="", skin_type="X", handpiece="?", spot_mm=math.nan, rep_rate_hz=math.inf, passes=9, series=()
+    )
+    found = [refusal.field for refusal in check_plan(wrong, DEVICE)]
+    assert list(dict.fromkeys(found)) == [
+        "name",
+        "skin_type",
+        "handpiece",
+        "spot_mm",
+        "rep_rate_hz",
+        "passes",
+        "series",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "fits"),
+    [
+        (1.8, True),
+        (1.798, True),
+        (1.7981, True),
+        (1.799, True),  # within a thousandth, finer than any meter
+        (1.7964, True),
+        (1.7963, False),
+        (1.81, False),
+        (1.79, False),
+        (2, False),  # a single digit must still be within 1 %
+        (1.7, False),
+    ],
+)
+def test_a_stated_fluence_must_be_that_of_energy_and_spot(stated: float, fits: bool) -> None:
+    assert ("fluence_differs" not in codes(plan(fluence_j_cm2=stated))) == fits
+
+
+def test_a_coarse_figure_is_held_to_one_percent() -> None:
+    base = plan(fluence_j_cm2=2, spot_mm=2.5)
+    energies = {
+        mj: "fluence_differs" in codes(replace(base, pulse_energy_mj=float(mj))) for mj in range(90, 110)
+    }
+    inside = [mj for mj in energies if abs(mj * 0.4 / (math.pi * 6.25) - 2) <= 0.02]
+    assert inside
+    assert [mj for mj, refused in energies.items() if not refused] == inside
+
+
+def test_an_unreachable_fluence_is_told_from_the_device_even_when_the_energy_is_no_number() -> None:
+    assert "fluence_unreachable" in codes(plan(pulse_energy_mj=math.nan, fluence_j_cm2=3.0))
+    assert "fluence_unreachable" not in codes(plan(spot_mm=math.nan, fluence_j_cm2=3.0))
+    assert "fluence_unreachable" not in codes(plan(mode_width_ps=1, fluence_j_cm2=3.0))
+
+
+def test_no_device_can_raise_the_hard_ceilings() -> None:
+    boastful = DeviceLimits((ModeLimits(755, 750, 1.0, 900.0),), (5.0, 50.0), 0.5, 20.0, 1000, 1.0)
+    assert codes(plan(pulse_energy_mj=400.0, fluence_j_cm2=None), boastful) == {
+        "energy_ceiling",
+        "fluence_high",
+    }
+    tiny = plan(spot_mm=1.0, fluence_j_cm2=None, indication="?")
+    assert codes(tiny, boastful) == {"indication", "handpiece_spot", "fluence_ceiling"}
+    assert "rate_ceiling" in codes(plan(rep_rate_hz=50.0), boastful)
+
+
+@pytest.mark.parametrize(("energy_mj", "refused"), [(201.0, False), (201.06, False), (201.07, True)])
+def test_the_fluence_ceiling_is_6_4_joule_per_square_centimetre(energy_mj: float, refused: bool) -> None:
+    # 6.4 J/cm2 in 2 mm is 201.06 mJ
+    device = replace(DEVICE, energy_step_mj=0.01, modes=(ModeLimits(755, 750, 1.0, 300.0),))
+    found = codes(plan(pulse_energy_mj=energy_mj, spot_mm=2.0, fluence_j_cm2=None), device)
+    assert ("fluence_ceiling" in found) == refused
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        replace(DEVICE, energy_step_mj=math.nan),
+        replace(DEVICE, energy_step_mj=0.0),
+        replace(DEVICE, spot_min_mm=math.nan),
+        replace(DEVICE, spot_max_mm=math.nan),
+        replace(DEVICE, rates_hz=(math.nan,)),
+        replace(DEVICE, rates_hz=()),
+        replace(DEVICE, modes=()),
+        replace(DEVICE, modes=(ModeLimits(755, 750, math.nan, 200.0),)),
+        replace(DEVICE, modes=(ModeLimits(755, 750, 10.0, math.nan),)),
+        replace(DEVICE, permit_pulses_max=0),
+    ],
+)
+def test_a_device_that_says_nonsense_of_itself_can_do_nothing(broken: DeviceLimits) -> None:
+    assert check_plan(FOREARM, broken)
+
+
+# -- presets: the table from its published rows, written out once more
+
+
+PUBLISHED: dict[str, tuple[str, int, tuple[float, float], set[str], float, float, float, float, int, str]] = {
+    # row, nm, spots, handpieces, least (half a digit below), start, ceiling, Hz, passes, rule for I..VI
+    "acne_scars": ("T023", 755, (6, 6), {"lens_array_6"}, 0.35, 0.71, 0.71, 5, 7, "....tt"),
+    "rejuvenation": ("T023", 755, (6, 6), {"lens_array_6"}, 0.35, 0.71, 0.71, 5, 7, "....tt"),
+    "epidermal_pigment": ("T024", 755, (3, 6), {"zoom", "fixed_6"}, 0.705, 1.6, 2.8, 5, 1, "...rxx"),
+    "dermal_pigment": ("T025", 755, (2.4, 3), {"zoom", "fixed_6"}, 2.65, 4, 4, 5, 1, "xx..xx"),
+    "melasma": ("T026", 755, (8, 8), {"fixed_8"}, 0, 0.4, 0.4, 2.5, 2, "xxeexx"),
+    "tattoo": ("T027", 755, (2.5, 4), {"zoom", "fixed_6"}, 1.55, 2.8, 4.1, 5, 1, "....tt"),
+    "red_tattoo": ("T028", 532, (2.5, 5), {"zoom", "fixed_6"}, 0.25, 2.2, 2.2, 5, 1, "...xxx"),
+}
+RULES = {
+    ".": set(),
+    "t": {"needs_test_spot"},
+    "r": {"needs_skin_risk"},
+    "e": {"needs_expert"},
+    "x": {"skin_locked"},
+}
+
+
+def treated(indication: str, **changes: Any) -> TreatmentPlan:
+    """A plan in the middle of the preset's bounds."""
+    _, nm, spots, handpieces, least, start, _, _, _, rule = PUBLISHED[indication]
+    spot = spots[0]
+    allowed = SKIN_TYPES[next(i for i, letter in enumerate(rule) if letter != "x")]
+    return plan(
+        **{
+            "indication": indication,
+            "skin_type": allowed,
+            "wavelength_nm": nm,
+            "mode_width_ps": 750 if nm == 755 else 450,
+            "handpiece": sorted(handpieces)[-1],
+            "spot_mm": spot,
+            "pulse_energy_mj": round(energy_for((max(least, 0.3) + start) / 2, spot), 3),
+            "rep_rate_hz": 2.5,
+            "series": (5,),
+            "fluence_j_cm2": None,
+            "acknowledged": ALL,
+        }
+        | changes
+    )
+
+
+def test_the_presets_are_those_that_were_published() -> None:
+    rows = {
+        row["id"]: row
+        for row in csv.DictReader(
+            (Path(__file__).parents[2] / "docs/reference/treatments.csv")
+            .read_text(encoding="utf-8")
+            .splitlines()
+        )
+    }
+    assert set(PRESETS) == set(PUBLISHED)
+    for indication, preset in PRESETS.items():
+        row = PUBLISHED[indication][0]
+        assert row in preset.source
+        assert rows[row]["indication"].startswith("PRESET")
+        assert float(rows[row]["wavelength_nm"]) == preset.wavelength_nm
+        assert preset.spots_mm == PUBLISHED[indication][2]
+        assert {handpiece.name.lower() for handpiece in preset.handpieces} == PUBLISHED[indication][3]
+        assert preset.mode_widths_ps == ((550, 825) if preset.wavelength_nm == 755 else (450, 500))
+
+
+@pytest.mark.parametrize("indication", PUBLISHED)
+def test_the_middle_of_every_preset_passes(indication: str) -> None:
+    assert check_plan(treated(indication), FINE) == ()
+
+
+@pytest.mark.parametrize(
+    ("indication", "number", "acknowledged"),
+    list(itertools.product(PUBLISHED, range(6), [(), *[(c,) for c in ALL], ALL])),
+)
+def test_skin_types_are_allowed_conditional_or_locked_as_published(
+    indication: str, number: int, acknowledged: tuple[str, ...]
+) -> None:
+    expected = {
+        code
+        for code in RULES[PUBLISHED[indication][-1][number]]
+        if code.removeprefix("needs_") not in acknowledged
+    }
+    found = codes(treated(indication, skin_type=SKIN_TYPES[number], acknowledged=acknowledged), FINE)
+    assert found == expected
+
+
+@pytest.mark.parametrize("indication", PUBLISHED)
+@pytest.mark.parametrize("permille", [-1, 0, 1])
+def test_fluence_bounds_of_every_preset_hold_at_just_inside_and_just_outside(
+    indication: str, permille: int
+) -> None:
+    _, _, spots, _, least, start, ceiling, *_ = PUBLISHED[indication]
+    spot, device = spots[0], replace(FINE, energy_step_mj=1e-9)
+    for bound, code, refused_when in (
+        (least, "fluence_low", permille < 0),
+        (start, "needs_above_start", permille > 0 and start < ceiling),
+        (ceiling, "fluence_high", permille > 0),
+    ):
+        energy_mj = energy_for(bound * (1 + permille / 1000), spot)
+        if bound == 0:
+            continue
+        found = codes(treated(indication, pulse_energy_mj=energy_mj, acknowledged=("expert",)), device)
+        assert (code in found) == refused_when, (bound, permille, found)
+
+
+@pytest.mark.parametrize("indication", PUBLISHED)
+def test_spot_rate_and_pass_bounds_of_every_preset_hold(indication: str) -> None:
+    _, _, (low, high), _, _, _, _, rate, passes, _ = PUBLISHED[indication]
+    for spot, refused in ((low, False), (high, False), (low * 0.999, True), (high * 1.001, True)):
+        assert ("preset_spot" in codes(treated(indication, spot_mm=spot), FINE)) == refused
+    any_rate = replace(FINE, rates_hz=(rate, rate * 0.999, rate * 1.001))
+    for hz, refused in ((rate, False), (rate * 0.999, False), (rate * 1.001, True)):
+        assert ("preset_rate" in codes(treated(indication, rep_rate_hz=hz), any_rate)) == refused
+    for count in range(10):
+        assert ("passes" in codes(treated(indication, passes=count), FINE)) == (not 1 <= count <= passes)
+
+
+@pytest.mark.parametrize(("indication", "handpiece"), list(itertools.product(PUBLISHED, HANDPIECE_SPOTS_MM)))
+def test_only_the_handpieces_of_a_preset_are_taken(indication: str, handpiece: Handpiece) -> None:
+    found = codes(treated(indication, handpiece=handpiece.name.lower()), FINE)
+    assert ("preset_handpiece" in found) == (handpiece.name.lower() not in PUBLISHED[indication][3])
+
+
+@given(
+    spot=st.sampled_from([2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0]),
+    energy=st.integers(min_value=1, max_value=250),
+    indication=st.sampled_from(sorted(PUBLISHED)),
+    width=st.sampled_from([550, 650, 750]),
+)
+def test_whatever_passes_is_within_every_bound(spot: float, energy: int, indication: str, width: int) -> None:
+    row = PUBLISHED[indication]
+    candidate = treated(indication, spot_mm=spot, pulse_energy_mj=float(energy), mode_width_ps=width)
+    if check_plan(candidate, FINE):
+        return
+    fluence = energy * 0.4 / math.pi / spot**2
+    assert row[4] <= fluence <= row[6] <= 6.4
+    assert energy <= {550: 165, 650: 180, 750: 200}[width]
+    assert row[2][0] <= spot <= row[2][1]
+
+
+def test_every_skin_type_has_a_rule_in_every_preset() -> None:
+    for preset in PRESETS.values():
+        assert tuple(preset.skin) == SKIN_TYPES
+        for rule in preset.skin.values():
+            assert rule is None or isinstance(rule, Condition | Locked)
+
+
+# -- limits
+
+
+def test_device_limits_come_from_the_devices_own_answers() -> None:
+    capabilities = Capabilities(
+        1000, 2500, 5000, 10_000, 2, 2000, 10_000, 1000, 120_000_000, 256, 2_000_000, 500
+    )
+    modes = [Mode(1, 755, 650, 10_000, 180_000), Mode(0, 755, 750, 10_000, 200_000)]
+    assert DeviceLimits.from_messages(capabilities, [*modes, modes[0]]) == DeviceLimits(
+        (ModeLimits(755, 750, 10.0, 200.0), ModeLimits(755, 650, 10.0, 180.0)),
+        (1.0, 2.5, 5.0, 10.0),
+        2.0,
+        10.0,
+        1000,
+        0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("nm", "uj", "mhz", "um", "words"),
+    [
+        (755, 173_000, 5_000, 3_500, ""),
+        (755, 200_000, 10_000, 2_000, ""),
+        (755, 200_001, 10_000, 6_000, "200.001 mJ"),
+        (755, 200_000, 10_001, 2_000, "10.001 Hz"),
+        (755, 200_000, 10_000, 1_994, "6.4 J/cm2"),
+        (755, 200_000, 10_000, 1_995, ""),
+        (755, 1, 1_000, 0, "6.4 J/cm2"),
+        (532, 100_000, 1_000, 3_000, ""),
+        (532, 100_001, 1_000, 3_000, "100 mJ at 532"),
+        (1064, 100_000, 1_000, 3_000, ""),
+        (1064, 100_001, 1_000, 3_000, "100 mJ at 1064"),
+        (0, 0, 0, 0, "no ceiling is known for 0 nm"),
+    ],
+)
+def test_ceilings_hold_in_base_units(nm: int, uj: int, mhz: int, um: int, words: str) -> None:
+    problem = above_ceiling(nm, uj, mhz, um)
+    assert (words in problem) if words else (not problem)
