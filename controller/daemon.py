@@ -33,7 +33,7 @@ from controller.operators import Logins, NotAuthorised
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
 from controller.store import EventKind, PulseRecord, Role, Severity, Store, StoreError, StoreWriter
-from controller.telling import Teller
+from controller.telling import ALARM_IDS, Teller
 from controller.treatment import Treatment
 from hal.drivers import load_driver
 from hal.errors import LaserError
@@ -143,6 +143,7 @@ class Daemon:
                 boot=self.boot,
                 wall_clock=wall_clock,
                 jitter=random_number,
+                alarm_ids=ALARM_IDS,
             )
         self.reporter = Reporter(
             boot=self.boot,

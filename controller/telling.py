@@ -25,11 +25,20 @@ from protocols.payloads import (
     telemetry_payload,
     utc_text,
 )
+from protocols.topics import FAULT_ALARM_IDS
 from safety.freshness import Quality as InputQuality
 from safety.latches import LatchId
 from safety.supervisor import Supervisor
 
 STATE_REFRESH_US: Final = 1_000_000  # [C] without a change; those who publish it decide how often they do
+
+
+def _host_alarm_id(latch: LatchId) -> str:
+    return f"host-{latch.value.replace('_', '-')}"
+
+
+ALARM_IDS: Final = FAULT_ALARM_IDS | {_host_alarm_id(latch) for latch in LatchId}
+"""Every alarm there can be: what an earlier run left at the broker is cleared by its id."""
 
 _ALWAYS_NEW: Final = frozenset({"device_time_us", "challenge"})
 
@@ -53,6 +62,7 @@ class Teller:
         self._treatment = treatment
         self._boot = boot
         self._telemetry_hz = telemetry_hz
+        self._period_us = round(1e6 / telemetry_hz)
         self._wall_clock = wall_clock
         self._now_us = now_us
         self._simulated: bool | None = None
@@ -88,9 +98,14 @@ class Teller:
         self._fanout.tell(Kind.ABOUT, about)
 
     def status(self, status: Status) -> None:
-        """A Status came in: told when it is news."""
+        """A Status came in: told when it is news; with it the sample that is due."""
         self._status = status
         self.refresh()
+        now_us = self._now_us()
+        if now_us - self._sampled_us >= self._period_us:
+            self._sampled_us = now_us
+            sample = telemetry_payload(status, self._telemetry, self._host(), self._stamp())
+            self._fanout.tell(Kind.TELEMETRY, sample)
 
     def down(self) -> None:
         """The laser is gone: nothing is claimed of it any more."""
@@ -110,11 +125,8 @@ class Teller:
             self._tell_alarms(status)
 
     def telemetry(self, telemetry: Telemetry) -> None:
-        """Slow values came in."""
+        """Slow values came in; they go out with the next sample."""
         self._telemetry = telemetry
-        self._fanout.tell(
-            Kind.TELEMETRY, telemetry_payload(self._status, telemetry, self._host(), self._stamp())
-        )
 
     def pulse(self, pulse: PulseRecord) -> None:
         """A new pulse is on disk."""
@@ -137,7 +149,7 @@ class Teller:
         alarms = fault_alarms(status, stamp) if status else {}
         for latch in latches:
             if latch.id is not LatchId.DEVICE_FAULT:  # the device's own say more
-                alarms[f"host-{latch.id.value.replace('_', '-')}"] = alarm_payload(
+                alarms[_host_alarm_id(latch.id)] = alarm_payload(
                     stamp,
                     text=latch.text,
                     cause=latch.text,

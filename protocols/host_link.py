@@ -151,7 +151,6 @@ class HostLink:
     def open(self, now_us: int) -> None:
         """Begin the session."""
         self.state = LinkState.CONNECTING
-        self._heard_us = now_us
         self._send_connect(now_us)
 
     def request(self, message: Request, now_us: int) -> int:

@@ -18,7 +18,7 @@ from protocols.faults import FAULTS
 from protocols.fields import FieldError, to_user
 from protocols.interlocks import INTERLOCKS
 from protocols.messages import Message, Status, Telemetry, layout
-from protocols.timing import STATUS_IDLE_US
+from protocols.timing import TELEMETRY_US
 from protocols.topics import (
     ABOUT,
     ALARM,
@@ -119,7 +119,7 @@ def about_payload(
     clock_source: str,
 ) -> Payload:
     """Of `about`; `device` holds what is known of the laser, by declared names (base units are converted)."""
-    period_ms = max(1000 / telemetry_hz, STATUS_IDLE_US / 1000)  # an idle laser has nothing newer to tell
+    period_ms = max(1000 / telemetry_hz, TELEMETRY_US / 1000)  # the laser itself gives no more samples
     host = {
         "schema": SCHEMA,
         "software_version": software_version,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.cli.app import CONFIG_VARIABLE, App, config_option, failure
 from controller.cli.exits import MEANINGS, CommandFailed, Exit
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PLUGINS = "picolase.commands"
 """Entry-point group: click commands of other rooms that join this one."""
@@ -111,11 +113,13 @@ def _end(failed: CommandFailed) -> None:
     sys.exit(failed.exit)
 
 
-def _plugins() -> list[importlib.metadata.EntryPoint]:
-    return list(importlib.metadata.entry_points(group=PLUGINS))
+def _plugins() -> list[EntryPoint]:
+    from importlib.metadata import entry_points  # takes as long as half a stop
+
+    return list(entry_points(group=PLUGINS))
 
 
-def _load(entry: importlib.metadata.EntryPoint) -> click.Command | None:
+def _load(entry: EntryPoint) -> click.Command | None:
     """The command behind an entry point; one that cannot be loaded says so when it is called."""
     try:
         found = entry.load()

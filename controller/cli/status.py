@@ -52,9 +52,8 @@ def watch(app: App, plain: bool, as_json: bool) -> None:
             await follow(view, client.watch, lambda _: False, patient=True)
 
     async def tell() -> None:
-        async with app.client() as client:
-            async with contextlib.aclosing(client.watch()) as messages:
-                async for message in messages:
-                    print_json(message)
+        async with app.client() as client, contextlib.aclosing(client.watch()) as messages:
+            async for message in messages:
+                print_json(message)
 
     asyncio.run(tell() if as_json else show())
