@@ -14,8 +14,7 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from controller.api import build_api, serve
@@ -25,14 +24,15 @@ from controller.config import Config
 from controller.console import WATCHER, Console
 from controller.fanout import Fanout
 from controller.heart import beat
+from controller.housekeeping import Housekeeper
 from controller.laser_link import LaserLink
 from controller.lease import Lease
 from controller.listening import listen
 from controller.mqtt import MqttHealth, MqttPublisher, StoreOutbox
-from controller.operators import Logins, NotAuthorised
+from controller.operators import Logins
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
-from controller.store import EventKind, PulseRecord, Role, Severity, Store, StoreError, StoreWriter
+from controller.store import EventKind, PulseRecord, Severity, Store, StoreWriter
 from controller.telling import ALARM_IDS, Teller
 from controller.treatment import Treatment
 from hal.drivers import load_driver
@@ -47,8 +47,6 @@ from safety.freshness import Input
 from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
 from safety.supervisor import Supervisor
 
-HOUSEKEEPING_S: Final = 1.0  # [C] idle logins are minutes; a second more or less is nothing
-PRUNE_EVERY_US: Final = 3_600 * SECOND  # [C] retention is counted in days
 SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
 
 REPORTS_US: Final = SECOND  # [C] three repetitions of a report; what is later comes at the next start
@@ -134,6 +132,17 @@ class Daemon:
             idle_lock_us=config.safety.idle_lock_s * SECOND,
         )
         self.lease = Lease(config.safety.idle_lock_s * SECOND)
+        self.housekeeper = Housekeeper(
+            config,
+            writer=self.writer,
+            supervisor=self.supervisor,
+            commands=self.commands,
+            treatment=self.treatment,
+            logins=self.logins,
+            lease=self.lease,
+            teller=self.teller,
+            react=self._react,
+        )
         self.mqtt: MqttPublisher | None = None
         if config.mqtt.enabled:
             self.mqtt = MqttPublisher(
@@ -213,7 +222,7 @@ class Daemon:
                     "commands": self.commands.run(),
                     "treatment": self.treatment.run(),
                     "blackbox": self.blackbox.run(),
-                    "housekeeping": self._keep_house(),
+                    "housekeeping": self.housekeeper.run(),
                 }
                 if api is not None:
                     tasks["api"] = serve(build_api(self.console), api)
@@ -270,30 +279,6 @@ class Daemon:
         await asyncio.wait({task for task in (recording, publishing) if task is not None})
         await self.writer.close()
 
-    async def _keep_house(self) -> None:
-        """Each second: who may treat, is READY used, what do listeners know; each hour: what is too old."""
-        retention = timedelta(days=self._config.store.retention_days)
-        prune_us = now_us()
-        while True:
-            held = self.lease.holder(now_us())
-            if held is not None:
-                try:
-                    self.logins.require(held.who.token, Role.OPERATOR, in_use=False)
-                except NotAuthorised:
-                    self.lease.give_up(held.who.token)
-                    held = None
-            if held is None:
-                self._react(self.supervisor.operator_present(None, now_us()))
-            self.teller.refresh()
-            try:
-                await self.treatment.end_idle_ready(self._config.safety.idle_standby_s * SECOND)
-                if now_us() >= prune_us:
-                    pruned = await self.writer.run(Store.prune, retention, now_us=now_us())
-                    prune_us = now_us() + (0 if any(asdict(pruned).values()) else PRUNE_EVERY_US)
-            except StoreError as error:
-                self.commands.store_failed(error)
-            await asyncio.sleep(HOUSEKEEPING_S)
-
     # -- the laser's side, synchronous
 
     def _message(self, message: Message, at_us: int) -> None:
@@ -315,6 +300,7 @@ class Daemon:
 
     def _down(self, error: LaserError) -> None:
         self.link.down(error)
+        self.reporter.telemetry = None  # of a laser that is gone nothing is claimed
         self.teller.down()
 
     def _heartbeat(self, heartbeat: Heartbeat) -> None:
@@ -342,20 +328,10 @@ class Daemon:
     def _recorded(self, record: PulseRecord | Event) -> None:
         if isinstance(record, PulseRecord):
             self.treatment.recorded(record)
-            self._pulse_is_use()
+            self.housekeeper.pulse_is_use()
             self.teller.pulse(record)
         else:
             self.teller.event(record)
-
-    def _pulse_is_use(self) -> None:
-        """A foot on the switch is a person at the laser: the login that holds the lease is in use."""
-        held = self.lease.holder(now_us())
-        if held is not None:
-            self.lease.renew(now_us())
-            try:
-                self.logins.require(held.who.token, Role.OPERATOR)
-            except NotAuthorised:
-                self.lease.give_up(held.who.token)
 
     def _trouble(self, text: str) -> None:
         self._react(self.supervisor.uncertain("records", text, now_us()))

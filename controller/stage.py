@@ -39,6 +39,10 @@ PYTHON: Final = (sys.executable, "-P", "-m")
 """-P: a folder named `controller` in the user's working directory must not stand in for ours."""
 
 
+class StageError(Exception):
+    """The demo has no place to be; the text says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where everything of one demo is."""
@@ -70,9 +74,14 @@ class Places:
 
 @contextlib.contextmanager
 def make_places(run: Path, now: datetime) -> Iterator[Places]:
-    """Make the folder of a demo; at the end, whatever happened, no socket and no link of it is left."""
+    """Make the folder of a demo, or raise StageError; at the end no socket of it is left."""
     folder = run.absolute() / f"demo-{now:%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise StageError(
+            f"the folder {folder} cannot be made [{error.strerror}]: give another by --folder"
+        ) from error
     short = len(os.fsencode(folder / "daemon.sock")) <= SOCKET_PATH_MAX  # the longest name of ours
     places = Places(folder, folder if short else Path(tempfile.mkdtemp(prefix="picolase-")), run / "laser0")
     try:

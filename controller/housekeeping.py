@@ -1,0 +1,88 @@
+"""Housekeeping: who may still treat, whether READY is used, and what is too old to keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Final
+
+from controller.commands import Commands
+from controller.config import Config
+from controller.lease import Lease
+from controller.operators import Logins, NotAuthorised
+from controller.store import Role, Store, StoreError, StoreWriter
+from controller.telling import Teller
+from controller.treatment import Treatment
+from hal.time import now_us
+from protocols.timing import SECOND
+from safety.reactions import Reaction
+from safety.supervisor import Supervisor
+
+EVERY_S: Final = 1.0  # [C] idle times are minutes; a second more or less is nothing
+PRUNE_EVERY_US: Final = 3_600 * SECOND  # [C] retention is counted in days
+
+
+class Housekeeper:
+    """Looks after what only time changes."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        writer: StoreWriter,
+        supervisor: Supervisor,
+        commands: Commands,
+        treatment: Treatment,
+        logins: Logins,
+        lease: Lease,
+        teller: Teller,
+        react: Callable[[list[Reaction]], None],
+    ) -> None:
+        self._idle_ready_us = config.safety.idle_standby_s * SECOND
+        self._retention = timedelta(days=config.store.retention_days)
+        self._writer = writer
+        self._supervisor = supervisor
+        self._commands = commands
+        self._treatment = treatment
+        self._logins = logins
+        self._lease = lease
+        self._teller = teller
+        self._react = react
+        self._prune_us = now_us()
+
+    async def run(self) -> None:
+        """Each second, until cancelled."""
+        while True:
+            if not self._still_logged_in(in_use=False):
+                self._react(self._supervisor.operator_present(None, now_us()))
+            self._teller.refresh()
+            try:
+                await self._treatment.end_idle_ready(self._idle_ready_us)
+                await self._prune()
+            except StoreError as error:
+                self._commands.store_failed(error)
+            await asyncio.sleep(EVERY_S)
+
+    def pulse_is_use(self) -> None:
+        """A foot on the switch is a person at the laser: the login that holds the lease is in use."""
+        if self._still_logged_in(in_use=True):
+            self._lease.renew(now_us())
+
+    def _still_logged_in(self, *, in_use: bool) -> bool:
+        """Whether somebody holds the lease by a login that is not idle; takes the lease from one that is."""
+        held = self._lease.holder(now_us())
+        if held is None:
+            return False
+        try:
+            self._logins.require(held.who.token, Role.OPERATOR, in_use=in_use)
+        except NotAuthorised:
+            self._lease.give_up(held.who.token)
+            return False
+        return True
+
+    async def _prune(self) -> None:
+        if now_us() >= self._prune_us:
+            pruned = await self._writer.run(Store.prune, self._retention, now_us=now_us())
+            self._prune_us = now_us() + (0 if any(asdict(pruned).values()) else PRUNE_EVERY_US)
