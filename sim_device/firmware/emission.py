@@ -59,8 +59,9 @@ class Emission:
         """Hold the charge; a fresh press under a permit opens the way."""
         self._prepare(device)
         permit = device.permit
-        if permit.pulses_left and (permit.fires_itself or device.foot.fresh):
-            self._internal = permit.fires_itself
+        internal = permit.fires_itself and device.inputs.internal_trigger_strap
+        if permit.pulses_left and (internal or device.foot.fresh):
+            self._internal = internal
             permit.fires_itself = False
             device.go(Event.PRESS)
             device.pulser.begin(device.now_us, self._order(device))

@@ -73,7 +73,7 @@ class Faults:
         starts = not self._books.latched
         self._books.latched |= 1 << fault
         if starts:
-            self._books.trips = self._books.trips + 1 & U32
+            self._books.trips = self._books.trips + 1 & U32 or 1
             self._books.first_fault = fault
             self._books.trip_boot = self._books.boots
         if fault in VOID_CALIBRATION and self._memory.calibration.valid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protocols.messages import Foot
-from sim_device.firmware.limits import FOOT_DISAGREE_US, FOOT_STABLE_US, NEVER_US
+from sim_device.firmware.limits import FOOT_DISAGREE_US, FOOT_STABLE_US, NEVER_US, U32
 
 
 class Footswitch:
@@ -33,7 +33,7 @@ class Footswitch:
             self._down_since_us = now_us
         if self.down and not self._stable and now_us - self._down_since_us >= FOOT_STABLE_US:
             self._stable = True
-            self.press += 1
+            self.press = self.press + 1 & U32
             self.began_us = self._down_since_us
         if a_closed == b_closed:
             self._differ_since_us = -1

@@ -4,9 +4,10 @@ Challenges count up from a value that differs between boots. They are no secret:
 heard the device lately, so that heartbeats left in a buffer by a dead host keep nothing alive.
 
 Messages cross on the wire, so an intent is judged only when the heartbeat answers a challenge that already
-told of the present situation. IDLE while armed is counted from there on: a host that armed says ARMED from
-the moment it sends its Arm. PERMIT without a permit, and ARMED with one, are counted only for challenges
-issued 500 ms after the permit came or went: a Grant or its answer may be lost and repeated in between.
+told of the present situation. Three heartbeats running that say IDLE while armed end the arming: a host that
+arms says ARMED from the moment it sends its Arm. PERMIT without a permit, and ARMED with one, must besides
+have gone on for 500 ms: a host says PERMIT from the moment it sends its Grant, and Grant or answer may be
+lost and repeated before both ends agree.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Host:
         self._challenges = [(0, -1)] * CHALLENGES_KEPT  # challenge and when it was issued; 0 answers nothing
         self._oldest = 0
         self._strikes = 0
+        self._first_strike_us = 0
         self._armed_changed_us = 0
         self._permit_changed_us = 0
 
@@ -68,7 +70,7 @@ class Host:
         self._strikes = 0
 
     def heard(self, heartbeat: Heartbeat, *, armed: bool, permit: bool) -> bool:
-        """Take a heartbeat; True: its intent has disagreed three times running."""
+        """Take a heartbeat; True: its intent has disagreed for too long."""
         issued_us = -1
         for challenge, at_us in self._challenges:
             if challenge == heartbeat.challenge and challenge:
@@ -78,10 +80,13 @@ class Host:
         self.alive_until_us = max(self.alive_until_us, issued_us + PERMIT_LIFE_US)
         if not armed:
             return False
-        if heartbeat.intent is Intent.IDLE:
-            disagrees = issued_us >= self._armed_changed_us
-        else:
-            settled = issued_us >= self._permit_changed_us + INTENT_SETTLE_US
-            disagrees = settled and (heartbeat.intent is Intent.PERMIT) is not permit
-        self._strikes = self._strikes + 1 if disagrees else 0
-        return self._strikes >= INTENT_STRIKES
+        idle = heartbeat.intent is Intent.IDLE
+        told = issued_us >= (self._armed_changed_us if idle else self._permit_changed_us)
+        if not told or not (idle or (heartbeat.intent is Intent.PERMIT) is not permit):
+            self._strikes = 0
+            return False
+        if not self._strikes:
+            self._first_strike_us = issued_us
+        self._strikes += 1
+        settled = idle or issued_us - self._first_strike_us >= INTENT_SETTLE_US
+        return settled and self._strikes >= INTENT_STRIKES

@@ -48,6 +48,7 @@ SPOTS_UM: Final = {  # lowest and highest spot of each handpiece [C]
     Handpiece.FIXED_10: (10_000, 10_000),
     Handpiece.LENS_ARRAY_6: (6_000, 6_000),
 }
+_HANDPIECES: Final = tuple(Handpiece)  # by identity
 ENERGY_STEP_UJ: Final = 100  # [C] well under the 2 % shot noise of the smallest pulse
 PERMIT_PULSES_MAX: Final = 1_000  # [C] 100 s at 10 Hz, inside the longest permit
 PERMIT_MAX_US: Final = 120 * SECOND  # [C] no series lasts longer; a lost host cannot leave one open
@@ -60,9 +61,7 @@ KICK_SPACING_US: Final = (
 KICK_PERIOD_US: Final = 50 * MS  # [C] half the watchdog's window
 
 # host
-INTENT_SETTLE_US: Final = (
-    500 * MS
-)  # [C] a Grant or its answer may be lost and repeated before both ends agree
+INTENT_SETTLE_US: Final = 500 * MS  # [C] a Grant or its answer may be lost and repeated
 INTENT_STRIKES: Final = 3
 IDLE_US: Final = 300 * SECOND  # REQ-045: 5 min in READY
 AIMING_OFF_US: Final = 600 * SECOND  # REQ-015: auto-off in STANDBY [C]
@@ -156,7 +155,7 @@ def mode_of(wavelength_nm: int, mode_width_ps: int) -> int:
 
 def handpiece_of(identity: int) -> Handpiece:
     """The handpiece of an identity chip; NONE for one that is not known."""
-    return Handpiece(identity) if 0 <= identity <= Handpiece.LENS_ARRAY_6 else Handpiece.NONE
+    return _HANDPIECES[identity] if 0 <= identity < len(_HANDPIECES) else Handpiece.NONE
 
 
 def spot_fits(handpiece: Handpiece, spot_um: int) -> bool:

@@ -77,7 +77,7 @@ class Pulser:
     def begin(self, now_us: int, order: Order) -> None:
         """A new run of pulses: the first as soon as all is ready, later ones a period apart."""
         self._first = True
-        self._due_us = max(now_us, self._earliest_us) + order.period_us
+        self._due_us = now_us + order.period_us
         self._skips_running = 0
 
     def end(self) -> None:
@@ -199,8 +199,7 @@ class Pulser:
         self.shot = Shot(order, commit, device.now_us, self._seen_light)
         self._skips_running = 0
         self._first = False
-        self._earliest_us = device.now_us + order.period_us
-        self._due_us += order.period_us
+        self._earliest_us = self._due_us = device.now_us + order.period_us
 
     @staticmethod
     def _commit_of(device: Device, order: Order) -> PulseReport:

@@ -14,7 +14,7 @@ Act = Callable[["Device"], None]
 
 
 class Script:
-    """Runs one act at a time; a late step makes what follows later, never shorter."""
+    """Runs acts in their order; a late step makes what follows later, never shorter."""
 
     def __init__(self, acts: tuple[tuple[int, Act], ...]) -> None:
         self._acts = acts
@@ -27,8 +27,9 @@ class Script:
         self._last_us = now_us
 
     def run(self, device: Device) -> None:
-        """Carry out the next act if its time has come."""
-        if device.now_us >= self.deadline_us:
+        """Carry out what is due, as long as nothing of it changes the state."""
+        state = device.state
+        while device.now_us >= self.deadline_us and device.state is state:
             act = self._acts[self._next][1]
             self._next += 1
             self._last_us = device.now_us

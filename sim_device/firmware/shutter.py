@@ -38,7 +38,7 @@ class ShutterMonitor:
             self._wrong_since_us = now_us
         if self.position is Shutter.CONTRADICTION:
             return Fault.SHUTTER_FEEDBACK
-        if self._wrong_since_us < 0 or now_us - self._wrong_since_us <= SHUTTER_US:
+        if self._wrong_since_us < 0 or now_us - self._wrong_since_us < SHUTTER_US:
             return Fault.NONE
         if self.position is Shutter.MOVING and self._arrived:
             return Fault.SHUTTER_FEEDBACK  # it was there, and now no switch answers
@@ -47,4 +47,4 @@ class ShutterMonitor:
     @property
     def deadline_us(self) -> int:
         """When patience with the present travel ends."""
-        return NEVER_US if self._wrong_since_us < 0 else self._wrong_since_us + SHUTTER_US + 1
+        return NEVER_US if self._wrong_since_us < 0 else self._wrong_since_us + SHUTTER_US

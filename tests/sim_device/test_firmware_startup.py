@@ -1,0 +1,528 @@
+"""Start-up, arming proofs, shutter supervision, calibration, warm-up, dump, watchdog kicks."""
+
+from typing import Any
+
+import pytest
+
+from protocols.faults import Fault
+from protocols.messages import Leave, PulseFlag
+from protocols.refusals import Refusal
+from protocols.requests import Acknowledge, Calibrate, ReadCalibration, SetAiming
+from protocols.states import ARMED, State
+from tests.sim_device.bench import MS, Bench, S, at
+
+
+def booted(**levels: Any) -> Bench:
+    bench = Bench()
+    bench.connect()
+    for name, level in levels.items():
+        setattr(bench.inputs, name, level)
+        bench.stuck.add(name)
+    return bench
+
+
+# --- self-test ---
+
+
+def test_the_self_test_takes_a_second_and_leads_through_warm_up_and_calibration_to_standby() -> None:
+    bench = Bench()
+    seen = [(bench.now_us, bench.state)]
+    for state in (State.WARM_UP, State.CALIBRATING, State.STANDBY):
+        bench.until(state)
+        seen.append((bench.now_us, state))
+    times = [now_us for now_us, _ in seen]
+    assert times[1] - times[0] == S
+    assert times[2] - times[1] >= 60 * S
+    assert not any(bench.shutter_was_open[:2])
+    assert all(bench.shutter_was_open[2:])
+    assert bench.state is State.STANDBY
+
+
+@pytest.mark.parametrize(
+    ("levels", "first"),
+    [
+        ({"dark_a_uj": 500}, Fault.MONITOR_FAILED),
+        ({"dark_b_uj": -500}, Fault.MONITOR_FAILED),
+        ({"dark_a_uj": 499}, Fault.MONITOR_FAILED),  # stuck: no flash either
+        ({"indicator_ua": 1_000}, Fault.INDICATOR),
+        ({"indicator_ua": 0}, Fault.INDICATOR),
+        ({"shutter_closed_switch": False}, Fault.SHUTTER_FEEDBACK),
+        ({"shutter_open_switch": True, "shutter_closed_switch": False}, Fault.SHUTTER_STUCK_OPEN),
+        ({"shutter_open_switch": True}, Fault.SHUTTER_FEEDBACK),
+        ({"comparator_tripped": True}, Fault.SELF_TEST),
+        ({"hv_mv": 60_001}, Fault.DUMP_FAILED),
+    ],
+)
+def test_a_part_that_does_not_pass_the_self_test_is_the_first_cause(
+    levels: dict[str, Any], first: Fault
+) -> None:
+    bench = booted(**levels)
+    bench.until(State.FAULT, 6 * S)
+    assert bench.first_fault is first
+    assert bench.dark
+
+
+@pytest.mark.parametrize(
+    ("low_uj", "good"), [(34_999, False), (35_000, True), (65_000, True), (65_001, False)]
+)
+@pytest.mark.parametrize("monitor", ["dark_a_uj", "dark_b_uj"])
+def test_the_reference_flash_has_an_exact_window(monitor: str, low_uj: int, good: bool) -> None:
+    bench = Bench()
+    while not bench.outputs.monitor_test:
+        bench.run(MS)
+    bench.run(5 * MS)
+    bench.set(**{monitor: low_uj})
+    bench.run(S)
+    assert bench.state is (State.WARM_UP if good else State.FAULT)
+
+
+def test_a_held_foot_blocks_the_self_test_and_clears_by_itself() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.press()
+    bench.run(20 * S)
+    assert bench.status.state is State.SELF_TEST
+    assert Refusal.FOOT_HELD in bench.status.blocks
+    bench.release()
+    bench.run(MS)
+    assert bench.state is State.WARM_UP
+
+
+# --- warm-up ---
+
+
+@pytest.mark.parametrize(
+    ("coolant_mc", "warm"), [(58_999, False), (59_000, True), (61_000, True), (61_001, False)]
+)
+def test_warm_means_within_one_kelvin_for_a_minute(coolant_mc: int, warm: bool) -> None:
+    bench = booted(coolant_mc=coolant_mc)
+    bench.run(70 * S)
+    assert (bench.state is not State.WARM_UP) is warm
+
+
+def test_leaving_the_window_starts_the_minute_anew() -> None:
+    bench = booted()
+    bench.almost_warm()
+    bench.set(coolant_mc=58_000)
+    bench.run(MS)
+    bench.set(coolant_mc=60_000)
+    bench.run(59 * S)
+    assert bench.state is State.WARM_UP
+
+
+def test_the_heater_keeps_its_band_and_never_runs_without_flow_or_with_a_cut_sensor() -> None:
+    bench = booted()
+    bench.run(2 * S)
+    for coolant_mc, heater in [
+        (59_699, True),
+        (59_700, True),
+        (60_300, True),
+        (60_301, False),
+        (59_700, False),
+        (59_699, True),
+        (-50_000, False),
+        (59_000, True),
+        (99_000, False),
+        (59_000, True),
+    ]:
+        bench.set(coolant_mc=coolant_mc)
+        assert bench.outputs.heater_on is heater
+    for wire, level in [("flow_ml_min", 1_999), ("level_ok", False), ("thermostat_closed", False)]:
+        bench = booted(coolant_mc=40_000)
+        bench.run(2 * S)
+        assert bench.outputs.heater_on
+        bench.set(**{wire: level})
+        assert not bench.outputs.heater_on
+
+
+def test_warm_up_gives_up_after_half_an_hour() -> None:
+    bench = booted(coolant_mc=40_000)
+    bench.until(State.WARM_UP)
+    bench.firmware.device.entered_us -= 1_790 * S  # as if it had been warming for so long
+    bench.until(State.FAULT)
+    assert bench.first_fault is Fault.WARM_UP_TIMEOUT
+    assert bench.now_us == 11 * S
+
+
+def test_simmer_must_start_within_a_second_and_stay() -> None:
+    bench = booted(simmer_on=False)
+    bench.until(State.FAULT)
+    assert bench.first_fault is Fault.SIMMER_TIMEOUT
+    bench = at("standby")
+    bench.set(simmer_on=False)
+    assert bench.first_fault is Fault.SIMMER_LOST
+
+
+@pytest.mark.parametrize(
+    ("coolant_mc", "fault"),
+    [(54_999, Fault.COOLANT_COLD), (55_000, Fault.NONE), (68_000, Fault.NONE), (68_001, Fault.COOLANT_HOT)],
+)
+@pytest.mark.parametrize("stage", ["standby", "arming", "ready", "emitting"])
+def test_coolant_far_outside_its_window_latches(stage: str, coolant_mc: int, fault: Fault) -> None:
+    bench = at(stage)
+    bench.set(coolant_mc=coolant_mc)
+    assert bench.first_fault is fault
+
+
+# --- calibration ---
+
+
+def test_undocked_a_stored_calibration_holds_if_the_shutter_test_agrees() -> None:
+    for permille, valid in [(1_000, True), (1_149, True), (1_151, False), (851, True), (849, False)]:
+        bench = at("standby")
+        bench.boot()
+        bench.connect()
+        bench.energy_permille = permille
+        before = len(bench.triggers)
+        bench.almost_warm()
+        bench.until(State.STANDBY)
+        bench.run(100 * MS)
+        assert len(bench.triggers) == before + 2
+        assert bench.status.calibrated is valid
+        assert (Refusal.NOT_CALIBRATED in bench.status.blocks) is not valid
+
+
+def test_a_stored_calibration_ages_with_the_lamp() -> None:
+    for shots, valid in [(99_998, True), (99_999, False)]:
+        bench = at("standby")
+        memory = bench.firmware.device.memory
+        memory.lamp_shots = memory.calibration.lamp_shots + shots
+        memory.save_books()
+        bench.boot()
+        bench.almost_warm()
+        bench.until(State.STANDBY)  # its own two shots included
+        assert bench.firmware.device.calibrator.valid is valid
+
+
+def test_without_port_or_stored_calibration_the_laser_stands_by_blocked() -> None:
+    bench = Bench(docked=False)
+    bench.connect()
+    bench.until(State.STANDBY)
+    bench.run(100 * MS)
+    assert Refusal.NOT_CALIBRATED in bench.status.blocks
+    assert len(bench.triggers) == 2
+    assert not any(bench.shutter_was_open)
+
+
+@pytest.mark.parametrize("phase_us", [0, 100, 5_000, 50_000])
+def test_undocking_closes_the_shutter_in_its_step_and_ends_the_calibration_not_valid(phase_us: int) -> None:
+    bench = at("standby")
+    bench.set(docked=True)
+    assert not bench.reasons(Calibrate())
+    while len(bench.triggers) < 44:
+        bench.run(100)
+    bench.run(phase_us)
+    bench.set(docked=False)
+    assert not bench.outputs.shutter_open
+    assert not bench.outputs.gate_enable
+    bench.run(100 * MS)
+    assert bench.status.state is State.STANDBY
+    assert not bench.status.calibrated
+    assert len(bench.triggers) == 44
+    assert sorted(bench.reports) == list(range(1, 45))
+
+
+@pytest.mark.parametrize(
+    ("gain_b_permille", "valid"), [(1_000, True), (600, True), (501, True), (499, False), (1_900, True)]
+)
+def test_a_calibration_measures_the_gains_and_refuses_absurd_ones(gain_b_permille: int, valid: bool) -> None:
+    bench = at("standby")
+    bench.gain_b_permille = 1_000_000 // gain_b_permille
+    bench.set(docked=True)
+    assert not bench.reasons(Calibrate())
+    bench.until(State.STANDBY)
+    told = bench.ask(ReadCalibration())
+    assert abs(told.gain_b_ppm - gain_b_permille * 1_000) < 5_000
+    assert told.gain_a_ppm == 1_000_000
+    assert told.worst_residual_ppm < 50_000
+    assert told.valid is (valid and told.gain_b_ppm >= 500_000)
+
+
+def test_calibration_pulses_are_numbered_reported_and_flagged() -> None:
+    bench = at("standby")
+    flags = [bench.reports[n].flags for n in range(1, 33)]
+    assert flags[:2] == [{PulseFlag.CALIBRATION, PulseFlag.SHUTTER_CLOSED}] * 2
+    assert set(flags[2:]) == {frozenset({PulseFlag.CALIBRATION})}
+    assert {bench.reports[n].permit_id for n in range(1, 33)} == {0}
+    assert [r.mode_width_ps for r in bench.reports.values()][2:] == [750] * 10 + [650] * 10 + [550] * 10
+
+
+def test_light_behind_the_closed_shutter_in_the_first_test_is_a_fault() -> None:
+    bench = at("calibrating")
+    while not bench.triggers:
+        bench.run(100)
+    bench.run(350)
+    bench.set(monitor_b_uj=2_000)
+    bench.run(MS)
+    assert bench.first_fault is Fault.SHUTTER_STUCK_OPEN
+
+
+# --- arming ---
+
+
+def test_arming_lasts_between_two_and_two_and_a_half_seconds_with_the_indicator_on() -> None:
+    bench = at("set")
+    began_us = bench.now_us
+    assert not bench.reasons(bench.arm_request())
+    assert bench.outputs.indicator_on
+    bench.until(State.READY)
+    assert 2 * S <= bench.now_us - began_us <= 2_500 * MS
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("gate_inhibited", Fault.GATE_CHANNEL),
+        ("hv_inhibited", Fault.HV_CHANNEL),
+        ("shutter_open_switch", Fault.SHUTTER_STUCK_CLOSED),
+        ("dark_a_uj", Fault.MONITOR_FAILED),
+        ("dark_b_uj", Fault.MONITOR_FAILED),
+        ("indicator_ua", Fault.INDICATOR),
+    ],
+)
+def test_a_part_that_follows_no_command_any_more_is_found_while_arming(line: str, fault: Fault) -> None:
+    bench = at("set")
+    bench.stuck.add(line)
+    assert not bench.reasons(bench.arm_request())
+    bench.run(3 * S)
+    assert bench.first_fault is fault
+    assert bench.dark
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"), [("gate_inhibited", Fault.GATE_CHANNEL), ("hv_inhibited", Fault.HV_CHANNEL)]
+)
+def test_a_stop_channel_that_no_longer_inhibits_is_found_before_the_shutter_opens(
+    line: str, fault: Fault
+) -> None:
+    bench = at("set")
+    bench.set(**{line: False})
+    bench.stuck.add(line)
+    assert not bench.reasons(bench.arm_request())
+    opened = False
+    for _ in range(3_000):
+        bench.run(MS)
+        opened |= bench.outputs.shutter_open
+    assert bench.first_fault is fault
+    assert not opened
+
+
+def test_the_shutter_proof_runs_with_both_channels_inhibited() -> None:
+    bench = at("arming")
+    seen = 0
+    for _ in range(1_000):
+        bench.run(MS)
+        if bench.outputs.shutter_open:
+            seen += 1
+            assert bench.inputs.gate_inhibited
+            assert bench.inputs.hv_inhibited
+            assert bench.inputs.hv_mv < 60_000
+    assert 20 <= seen <= 40
+
+
+@pytest.mark.parametrize("held_us", [2 * S, 6 * S, 11_900 * MS])
+def test_a_foot_held_when_ready_is_due_blocks_until_it_is_released(held_us: int) -> None:
+    bench = at("arming")
+    began_us = bench.now_us
+    bench.press()
+    bench.advance(began_us + held_us)
+    assert bench.status.state is State.ARMING
+    assert Refusal.FOOT_HELD in bench.status.blocks
+    bench.release()
+    bench.run(S)
+    assert bench.state is State.READY
+    bench.run(10 * S)
+    assert len(bench.triggers) == 32
+
+
+def test_a_foot_held_for_ten_more_seconds_gives_up() -> None:
+    bench = at("arming")
+    began_us = bench.now_us
+    bench.press()
+    bench.until(State.STANDBY)
+    assert bench.now_us == began_us + 12 * S
+    assert bench.left is Leave.FOOT_HELD
+
+
+# --- shutter ---
+
+
+@pytest.mark.parametrize(
+    ("travel_us", "good"), [(10_000, True), (30_000, True), (30_001, False), (200_000, False)]
+)
+def test_the_shutter_has_30_ms(travel_us: int, good: bool) -> None:
+    bench = at("granted")
+    bench.shutter_us = travel_us
+    bench.press()
+    bench.run(50 * MS)
+    assert bench.first_fault is (Fault.NONE if good else Fault.SHUTTER_STUCK_CLOSED)
+    bench = at("emitting")
+    bench.shutter_us = travel_us
+    bench.release()
+    bench.run(40 * MS)
+    assert bench.first_fault is (Fault.NONE if good else Fault.SHUTTER_STUCK_OPEN)
+
+
+@pytest.mark.parametrize("stage", ["standby", "set", "arming", "ready", "rehearsal ready"])
+def test_a_shutter_that_opens_by_itself_is_caught_in_30_ms(stage: str) -> None:
+    bench = at(stage)
+    bench.set(shutter_open_switch=True, shutter_closed_switch=False)
+    bench.run(30 * MS - 1)
+    assert not bench.firmware.device.faults.latched
+    bench.run(1)
+    assert bench.first_fault is Fault.SHUTTER_STUCK_OPEN
+
+
+def test_switches_that_contradict_or_vanish_are_a_feedback_fault() -> None:
+    bench = at("ready")
+    bench.set(shutter_open_switch=True)
+    assert bench.first_fault is Fault.SHUTTER_FEEDBACK
+    bench = at("ready")
+    bench.set(shutter_closed_switch=False)
+    bench.run(30 * MS - 1)
+    assert not bench.firmware.device.faults.latched
+    bench.run(1)
+    assert bench.first_fault is Fault.SHUTTER_FEEDBACK
+    instance = bench.firmware.device.faults.instance
+    bench.run(50 * MS)
+    assert bench.reasons(Acknowledge(instance)) == {Refusal.CAUSE_PRESENT}
+
+
+# --- leaving by itself ---
+
+
+@pytest.mark.parametrize(
+    ("levels", "leave"),
+    [
+        ({"handpiece": 2, "spot_um": 6_000}, Leave.HANDPIECE),
+        ({"docked": True}, Leave.HANDPIECE),
+        ({"spot_um": 3_501}, Leave.SPOT),
+        ({"wavelength_nm": 532}, Leave.WAVELENGTH),
+        ({"wavelength_nm": 0}, Leave.WAVELENGTH),
+        ({"aiming_uw": 99}, Leave.AIMING),
+        ({"aiming_uw": 5_001}, Leave.AIMING),
+    ],
+)
+@pytest.mark.parametrize("stage", ["arming", "ready", "emitting"])
+def test_a_change_of_what_was_confirmed_returns_to_standby_in_the_same_step(
+    stage: str, levels: dict[str, Any], leave: Leave
+) -> None:
+    bench = at(stage)
+    bench.set(**levels)
+    assert (bench.state, bench.left) == (State.STANDBY, leave)
+    assert bench.dark
+    assert not bench.firmware.device.permit.held
+
+
+def test_ready_without_a_press_for_five_minutes_returns_to_standby() -> None:
+    bench = at("ready")
+    bench.firmware.device.entered_us -= 295 * S  # as if READY had lasted so long
+    bench.firmware.device.foot.began_us = -400 * S
+    entered_us = bench.firmware.device.entered_us
+    bench.until(State.STANDBY)
+    assert bench.now_us == entered_us + 300 * S
+    assert bench.left is Leave.IDLE
+
+
+def test_the_aiming_beam_goes_off_by_itself_after_ten_minutes_in_standby() -> None:
+    bench = at("standby")
+    bench.ask(SetAiming(True))
+    bench.firmware.device.aiming_since_us -= 595 * S
+    on_us = bench.now_us - 595 * S
+    bench.advance(on_us + 600 * S - 1)
+    assert bench.outputs.aiming_on
+    bench.run(1)
+    assert not bench.outputs.aiming_on
+
+
+# --- dump and watchdog ---
+
+
+def test_a_capacitor_that_does_not_empty_in_five_seconds_latches_even_with_the_key_off() -> None:
+    bench = at("ready")
+    bench.run(100 * MS)
+    bench.stuck.add("hv_mv")
+    bench.set(key_on=False)
+    began_us = bench.now_us
+    bench.advance(began_us + 5 * S - 1)
+    assert not bench.firmware.device.faults.latched
+    bench.run(1)
+    assert bench.first_fault is Fault.DUMP_FAILED
+    assert bench.state is State.OFF
+
+
+@pytest.mark.parametrize("stage", ["standby", "arming", "emitting", "off", "boot"])
+def test_the_watchdog_is_refreshed_within_50_ms_and_never_twice_within_2(stage: str) -> None:
+    bench = Bench() if stage == "boot" else at("standby" if stage == "off" else stage)
+    if stage == "off":
+        bench.set(key_on=False)
+    kicks, last_us, gaps = bench.outputs.watchdog_kicks, bench.now_us, []
+    bench.run(100 * MS)
+    for index in range(3_000):
+        bench.run(100)
+        if index % 7 == 0:
+            bench.set(flow_ml_min=4_000 + index % 5)  # a busy line must not refresh it early
+        if bench.outputs.watchdog_kicks != kicks:
+            assert bench.outputs.watchdog_kicks == kicks + 1 or index == 0
+            gaps.append(bench.now_us - last_us)
+            kicks, last_us = bench.outputs.watchdog_kicks, bench.now_us
+    assert max(gaps[1:]) <= 50 * MS + 100
+    assert min(gaps[1:]) >= 2 * MS
+
+
+def test_a_watchdog_reset_is_latched_and_leads_to_fault() -> None:
+    bench = at("emitting")
+    fired = len(bench.triggers)
+    bench.boot(watchdog_reset=True)
+    assert bench.dark
+    assert bench.state is State.FAULT
+    assert bench.first_fault is Fault.WATCHDOG_RESET
+    bench.run(S)
+    assert len(bench.triggers) == fired
+
+
+def test_the_light_of_a_pulse_cut_off_by_a_reset_is_unknown_and_no_light_without_trigger() -> None:
+    bench = at("emitting")
+    bench.advance(bench.triggers[-1] + 100 * MS)
+    bench.boot(watchdog_reset=True)
+    bench.connect()
+    bench.run(S)
+    assert bench.firmware.device.faults.latched == 1 << Fault.WATCHDOG_RESET
+    assert bench.reports[max(bench.reports)].flags == {PulseFlag.UNKNOWN}
+
+
+def test_buzzer_and_indicator_are_on_when_they_must_be() -> None:
+    for stage, buzzer, indicator in [
+        ("standby", False, False),
+        ("arming", True, True),
+        ("ready", False, True),
+        ("emitting", True, True),
+    ]:
+        outputs = at(stage).outputs
+        assert (outputs.buzzer_on, outputs.indicator_on) == (buzzer, indicator)
+
+
+def test_an_indicator_that_fails_while_armed_latches() -> None:
+    for stage in ("ready", "emitting"):
+        bench = at(stage)
+        assert bench.state in ARMED
+        bench.set(indicator_ua=9_999)
+        assert bench.first_fault is Fault.INDICATOR
+
+
+@pytest.mark.parametrize("wire", ["door_closed", "remote_closed", "arm_connected"])
+def test_an_open_chain_closes_the_shutter_of_a_calibration_too(wire: str) -> None:
+    bench = at("standby")
+    bench.set(docked=True)
+    assert not bench.reasons(Calibrate())
+    while len(bench.triggers) < 40:
+        bench.run(MS)
+    bench.run(50 * MS)
+    assert bench.outputs.shutter_open
+    bench.set(**{wire: False})
+    assert not bench.outputs.shutter_open
+    assert not bench.outputs.gate_enable
+    bench.set(**{wire: True})  # it does not go on by itself
+    bench.run(200 * MS)
+    assert (bench.state, len(bench.triggers)) == (State.STANDBY, 40)
+    assert not bench.status.calibrated
