@@ -29,6 +29,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     requests.ReadCounters,
     requests.ReadFault,
     requests.ReadCalibration,
+    requests.ReadCalibrationPoint,
     requests.StageSetpoint,
     requests.CommitSetpoint,
     requests.SetAiming,
@@ -45,6 +46,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     requests.Counters,
     requests.FaultRecord,
     requests.Calibration,
+    requests.CalibrationPoint,
 )
 
 BY_OPCODE: Final[dict[int, type[Message]]] = {message.opcode: message for message in MESSAGES}

@@ -17,6 +17,7 @@ from protocols.messages import (
     Effect,
     Energy,
     HandpieceField,
+    MeasuredEnergy,
     Message,
     ModeWidth,
     PulseNumber,
@@ -182,6 +183,22 @@ class Calibration(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationPoint(Answer):
+    """One level of one mode as the calibration in force measured it."""
+
+    opcode: ClassVar = 0x88
+
+    index: Annotated[int, u8("", 0, 63, "which point")]
+    wavelength_nm: Wavelength
+    mode_width_ps: ModeWidth
+    lamp_mv: Annotated[int, u32("mV", 0, 2_000_000, "capacitor voltage of the level")]
+    reference_uj: MeasuredEnergy
+    residual_ppm: Annotated[
+        int, u32("ppm", 0, U32_MAX, "larger deviation of the two monitors from the reference")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class ReadIdentity(Request):
     """Who are you?"""
 
@@ -246,6 +263,17 @@ class ReadCalibration(Request):
     opcode: ClassVar = 0x46
     effect: ClassVar = Effect.READS
     answer: ClassVar = Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCalibrationPoint(Request):
+    """Read one point of the calibration; an index past the last is answered with the last."""
+
+    opcode: ClassVar = 0x47
+    effect: ClassVar = Effect.READS
+    answer: ClassVar = CalibrationPoint
+
+    index: Annotated[int, u8("", 0, 63, "which point")]
 
 
 @dataclass(frozen=True, slots=True)

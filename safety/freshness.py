@@ -21,6 +21,7 @@ class Input(enum.Enum):
     TASKS = "tasks"
     STORE = "store"
     OPERATOR = "operator"
+    CALIBRATION = "calibration"
 
 
 class Quality(enum.Enum):
@@ -65,6 +66,7 @@ FRESHNESS: Final[dict[Input, FreshnessRow]] = {
     Input.TASKS: FreshnessRow(None, _WITHHOLDS, HostReason.TASKS, "the daemon's tasks"),
     Input.STORE: FreshnessRow(None, _REFUSES, HostReason.STORE, "the record"),
     Input.OPERATOR: FreshnessRow(None, _REFUSES, HostReason.OPERATOR, "an operator with the right to treat"),
+    Input.CALIBRATION: FreshnessRow(None, _REFUSES, HostReason.CALIBRATION, "age of the energy calibration"),
 }
 
 

@@ -99,7 +99,7 @@ def _acknowledges(message: AckPulses, s: Situation) -> Iterator[Reason]:
 
 def _sets(message: Message, s: Situation) -> Iterator[Reason]:
     if isinstance(message, Calibrate):  # makes light, if only inside: all but plan and calibration must hold
-        yield from _common(s)
+        yield from _common(s, but=Input.CALIBRATION)
         yield from _state(s, State.STANDBY)
         return
     if s.link is None:
@@ -177,9 +177,10 @@ def _expectations(s: Situation) -> Iterator[tuple[str, object, HostReason]]:
         yield "spot_um", wanted.spot_um, _H.SPOT
 
 
-def _common(s: Situation) -> Iterator[Reason]:
+def _common(s: Situation, but: Input | None = None) -> Iterator[Reason]:
     yield from _link(s)
-    yield from (_input(s, which) for which in not_good(s.qualities, Consequence.REFUSES))
+    bad = not_good(s.qualities, Consequence.REFUSES)
+    yield from (_input(s, which) for which in bad if which is not but)
     yield from _latched(s)
     if s.reported_to is None:
         yield reason(_H.COUNTERS)

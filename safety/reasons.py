@@ -23,6 +23,7 @@ class HostReason(enum.Enum):
     TASKS = "tasks"
     STORE = "store"
     OPERATOR = "operator"
+    CALIBRATION = "calibration"
     COUNTERS = "counters"
     REPORTS_BEHIND = "reports_behind"
     LATCHED = "latched"
@@ -72,6 +73,9 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.LOOP: _T("the daemon's event loop lags or was not measured", "lower the load on this computer"),
     _H.TASKS: _T("a part of the daemon ended", "read the log, then restart the daemon"),
     _H.STORE: _T("the record cannot be written", "check disk space and permissions of the database"),
+    _H.CALIBRATION: _T(
+        "the energy calibration is too old, or its date is not known", "dock the handpiece and calibrate"
+    ),
     _H.OPERATOR: _T("nobody with the right to treat is logged in", "log in as an operator"),
     _H.COUNTERS: _T("the device's pulse counter was not read", "wait until the daemon has read it"),
     _H.REPORTS_BEHIND: _T("pulses were fired that are not recorded yet", "wait until their reports are in"),

@@ -144,6 +144,11 @@ class Supervisor:
         self._known.freshness.note(Input.STORE, now_us, ok=ok, text=text)
         return [] if ok else self._trip(LatchId.STORE_FAILED, text, now_us)
 
+    def calibration_state(self, ok: bool, text: str, now_us: int) -> list[Reaction]:
+        """Whether the energy calibration in force is known to be young enough (REQ-017)."""
+        self._known.freshness.note(Input.CALIBRATION, now_us, ok=ok, text=text)
+        return []
+
     def operator_present(self, name: str | None, now_us: int, *, may_treat: bool = False) -> list[Reaction]:
         """Who is logged in, None for nobody, and whether they have the right to treat with this laser."""
         ok = bool(name) and may_treat

@@ -126,11 +126,14 @@ def fitted(sums: list[list[int]]) -> StoredCalibration:
     port_uj, a_uj, b_uj = (sum(point[index] for point in sums) for index in range(3))
     gain_a_ppm = _ratio_ppm(port_uj, a_uj)
     gain_b_ppm = _ratio_ppm(port_uj, b_uj)
-    residual_ppm = 0
-    for point in sums:
-        for raw_uj, gain_ppm in ((point[1], gain_a_ppm), (point[2], gain_b_ppm)):
-            error_uj = abs(raw_uj * gain_ppm // 1_000_000 - point[0])
-            residual_ppm = max(residual_ppm, _ratio_ppm(error_uj, point[0]))
+    residuals_ppm = tuple(
+        max(
+            _ratio_ppm(abs(raw_uj * gain_ppm // 1_000_000 - point[0]), point[0])
+            for raw_uj, gain_ppm in ((point[1], gain_a_ppm), (point[2], gain_b_ppm))
+        )
+        for point in sums
+    )
+    residual_ppm = max(residuals_ppm)
     energies_uj = tuple(min(5_000_000, point[0] // CALIBRATION_SHOTS) for point in sums)
     low_ppm, high_ppm = limits.GAIN_PPM
     valid = (
@@ -146,6 +149,7 @@ def fitted(sums: list[list[int]]) -> StoredCalibration:
         residual_ppm=residual_ppm,
         points=_POINTS,
         energies_uj=energies_uj,
+        residuals_ppm=residuals_ppm,
     )
 
 

@@ -15,6 +15,7 @@ from protocols.requests import (
     Arm,
     Calibrate,
     Calibration,
+    CalibrationPoint,
     Capabilities,
     CommitSetpoint,
     Counters,
@@ -23,6 +24,7 @@ from protocols.requests import (
     Identity,
     Mode,
     ReadCalibration,
+    ReadCalibrationPoint,
     ReadCapabilities,
     ReadCounters,
     ReadFault,
@@ -64,6 +66,7 @@ class Comms:
             ReadCounters: self._counters,
             ReadFault: self._fault,
             ReadCalibration: self._calibration,
+            ReadCalibrationPoint: self._calibration_point,
             StageSetpoint: self._stage,
             CommitSetpoint: self._commit,
             SetAiming: self._aiming,
@@ -191,6 +194,19 @@ class Comms:
             stored.gain_b_ppm,
             stored.residual_ppm,
             stored.points,
+        )
+
+    def _calibration_point(self, request: ReadCalibrationPoint) -> CalibrationPoint:
+        stored, levels_mv = self._device.memory.calibration, limits.CALIBRATION_LEVELS_MV
+        index = min(request.index, len(stored.energies_uj) - 1)
+        mode = limits.MODES[index // len(levels_mv)]
+        return CalibrationPoint(
+            index,
+            mode.wavelength_nm,
+            mode.mode_width_ps,
+            levels_mv[index % len(levels_mv)],
+            stored.energies_uj[index],
+            stored.residuals_ppm[index],
         )
 
     def _stage(self, request: StageSetpoint) -> Reply:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from protocols.messages import Handpiece, PulseFlag, PulseReport
@@ -21,12 +21,13 @@ from sim_device.firmware.limits import CALIBRATION_LEVELS_MV, MODES, U32
 
 REPORTS_MAX: Final = 256
 HISTORY_MAX: Final = 32
-_MAGIC: Final = 0x5049_434F  # changes with the layout: other bytes are not ours to read
+_MAGIC: Final = 0x5049_4350  # changes with the layout: other bytes are not ours to read
 _CRC: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<II")  # magic, sequence
 _BOOKS: Final = "<QQQIIQBI"
 _LEVELS: Final = len(CALIBRATION_LEVELS_MV)
-_CALIBRATION: Final = f"<BIQQIIIB{len(MODES) * _LEVELS}I"
+_POINTS: Final = len(MODES) * _LEVELS
+_CALIBRATION: Final = f"<BIQQIIIB{2 * _POINTS}I"
 _HALF: Final = struct.Struct("<Q67sI")  # lamp shots, encoded PulseReport, CRC
 _RECORD: Final = struct.Struct("<27sI")
 
@@ -65,9 +66,8 @@ class StoredCalibration:
     gain_b_ppm: int = 1_000_000
     residual_ppm: int = 0
     points: int = 0
-    energies_uj: tuple[int, ...] = field(
-        default=(0,) * (len(MODES) * _LEVELS)
-    )  # mode by mode, level by level
+    energies_uj: tuple[int, ...] = (0,) * _POINTS  # mode by mode, level by level
+    residuals_ppm: tuple[int, ...] = (0,) * _POINTS
 
 
 class _Slots:
@@ -142,8 +142,8 @@ class NonVolatile:
 
     def save_calibration(self) -> None:
         """Write the calibration."""
-        *head, energies_uj = astuple(self.calibration)
-        self._write(*self._calibration_slots.store((*head, *energies_uj)))
+        *head, energies_uj, residuals_ppm = astuple(self.calibration)
+        self._write(*self._calibration_slots.store((*head, *energies_uj, *residuals_ppm)))
 
     def commit(self, report: PulseReport) -> bool:
         """Number a pulse, before its trigger; False: it is not on record and must not be fired."""
@@ -209,9 +209,10 @@ class NonVolatile:
             self.books = Books(*books)
         calibration, calibration_clean = self._calibration_slots.load(self._memory)
         if calibration is not None:
-            valid, boot, time_us, shots, gain_a, gain_b, residual, points, *energies_uj = calibration
+            valid, boot, time_us, shots, gain_a, gain_b, residual, points, *tables = calibration
+            energies_uj, residuals_ppm = tuple(tables[:_POINTS]), tuple(tables[_POINTS:])
             self.calibration = StoredCalibration(
-                bool(valid), boot, time_us, shots, gain_a, gain_b, residual, points, tuple(energies_uj)
+                bool(valid), boot, time_us, shots, gain_a, gain_b, residual, points, energies_uj, residuals_ppm
             )
         self.broken = not (clean and calibration_clean)
         self.lamp_shots = self.books.lamp_shots

@@ -5,18 +5,18 @@ import pytest
 from hal import drivers
 from hal.drivers import GROUP, driver_names, load_driver
 from hal.errors import LocalError, LocalKind
-from hal.laser import PicolaseLaser
+from hal.picolase_laser import PicolaseLaser
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     points = EntryPoints(
         [
-            EntryPoint("picolase", "hal.laser:PicolaseLaser", GROUP),
+            EntryPoint("picolase", "hal.picolase_laser:PicolaseLaser", GROUP),
             EntryPoint("gone", "no_such_package.laser:Laser", GROUP),
             EntryPoint("renamed", "hal.laser:NoSuchLaser", GROUP),
             EntryPoint("other", "hal.ports:open_port", GROUP),
-            EntryPoint("elsewhere", "hal.laser:PicolaseLaser", "another.group"),
+            EntryPoint("elsewhere", "hal.picolase_laser:PicolaseLaser", "another.group"),
         ]
     )
     monkeypatch.setattr(drivers, "entry_points", points.select)

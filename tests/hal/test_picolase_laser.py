@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from hal.errors import DeviceError, DeviceKind, LocalError, LocalKind
-from hal.laser import PicolaseLaser
 from hal.laser_values import (
     CommittedSetPoint,
     LaserCapabilities,
@@ -17,6 +16,7 @@ from hal.laser_values import (
     SetPoint,
 )
 from hal.outcomes import Done, Failed, Refused
+from hal.picolase_laser import PicolaseLaser
 from hal.ports import open_port
 from hal.stopping import StopLevel
 from protocols import requests as wire

@@ -9,10 +9,11 @@ import pytest
 
 from hal.errors import LinkError, LinkKind, PortKind
 from hal.hooks import Hooks
-from hal.laser import Laser, PicolaseLaser
+from hal.laser import Laser
 from hal.laser_values import LaserIdentity
 from hal.memory_port import MemoryEnd
 from hal.outcomes import Done
+from hal.picolase_laser import PicolaseLaser
 from hal.port import Port
 from hal.ports import open_port
 from hal.reconnect import LineState, Reconnect

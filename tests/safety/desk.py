@@ -55,6 +55,7 @@ class Desk:
         self.take(self.supervisor.tick(self.now_us))
         self.take(self.supervisor.loop_lag(500, self.now_us))
         self.take(self.supervisor.store_state(True, "written", self.now_us))
+        self.take(self.supervisor.calibration_state(True, "made today", self.now_us))
         self.take(self.supervisor.operator_present("ada", self.now_us, may_treat=True))
 
     def connect(self, **changes: Any) -> list[Reaction]:

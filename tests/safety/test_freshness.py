@@ -13,6 +13,7 @@ TABLE = {
     Input.TASKS: (None, "rw"),
     Input.STORE: (None, "r"),
     Input.OPERATOR: (None, "r"),
+    Input.CALIBRATION: (None, "r"),
 }
 LETTERS = {"r": Consequence.REFUSES, "w": Consequence.WITHHOLDS, "t": Consequence.TRIPS}
 
