@@ -102,14 +102,9 @@ class Commands:
 
     def stop(self, by: str, why: str) -> asyncio.Future[StopResult]:
         """Stop the laser now; a stop that is under way is joined. STOP is written before this returns."""
-        self._react(
-            [
-                one
-                for one in self._supervisor.stop_requested(by, self._now_us())
-                if not isinstance(one, StopNow)
-            ]
-        )
+        reactions = self._supervisor.stop_requested(by, self._now_us())
         if self._stopping is None or self._stopping.done():
+            self._react([one for one in reactions if not isinstance(one, StopNow)])
             self._recorder.event(Event(EventKind.STOP, Severity.WARNING, f"stop: {why}", by, self._now_us()))
             _log.warning("stop by %s: %s", by, why)
             self._stopping = self._send_stop()

@@ -14,11 +14,12 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.api import build_api, serve
 from controller.blackbox import BlackBox
+from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.config import Config
 from controller.console import WATCHER, Console
@@ -36,9 +37,10 @@ from controller.store import EventKind, PulseRecord, Severity, Store, StoreWrite
 from controller.telling import ALARM_IDS, Teller
 from controller.treatment import Treatment
 from hal.drivers import load_driver
-from hal.errors import LaserError
+from hal.errors import LaserError, PortError, PortKind
 from hal.hooks import Hooks, fresh_nonce
-from hal.ports import open_port
+from hal.port import Port
+from hal.ports import BAUD_DEFAULT, open_port
 from hal.reconnect import OpenPort, Reconnect
 from hal.time import now_us
 from protocols.messages import Heartbeat, Message, PulseFlag, PulseReport, Status, Telemetry
@@ -55,7 +57,10 @@ _log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """One laser's daemon; build it with `build_daemon`, then `run` it once."""
+    """One laser's daemon: made inside a running loop, whose clock it uses; then `run` once. It owns `store`.
+
+    A rig hands in its own clock, ports, chance and an inline store, and leaves the API out.
+    """
 
     def __init__(
         self,
@@ -114,12 +119,23 @@ class Daemon:
             wall_clock=wall_clock,
             now_us=now_us,
         )
+        self.calibrations = CalibrationKeeper(
+            self.writer,
+            self.supervisor,
+            self.recorder,
+            self.commands,
+            max_age=timedelta(days=config.safety.calibration_max_age_days),
+            operator=lambda: self.lease.name(now_us()) or "start-up",
+            wall_clock=wall_clock,
+            now_us=now_us,
+        )
         self.link = LaserLink(
             self.writer,
             self.supervisor,
             self.recorder,
             self.commands,
-            self.treatment,
+            treatment=self.treatment,
+            calibrations=self.calibrations,
             now_us=now_us,
             react=self._react,
             on_about=self.teller.about,
@@ -141,6 +157,7 @@ class Daemon:
             logins=self.logins,
             lease=self.lease,
             teller=self.teller,
+            calibrations=self.calibrations,
             react=self._react,
         )
         self.mqtt: MqttPublisher | None = None
@@ -163,6 +180,7 @@ class Daemon:
             commands=self.commands,
             treatment=self.treatment,
             link=self.link,
+            calibrations=self.calibrations,
             lease=lambda: self.lease.report(now_us()),
             mqtt=self._mqtt_health,
             wall_clock=wall_clock,
@@ -198,8 +216,10 @@ class Daemon:
             baud=config.device.baud,
             expected_serial=config.device.expected_serial or "",
             on_state=self.link.line_changed,
-            opener=opener,
+            opener=self._open_port,
         )
+        self._opener = opener
+        self._tried_to_open = False
 
     # -- life
 
@@ -222,6 +242,7 @@ class Daemon:
                     "commands": self.commands.run(),
                     "treatment": self.treatment.run(),
                     "blackbox": self.blackbox.run(),
+                    "calibration": self.calibrations.run(),
                     "housekeeping": self.housekeeper.run(),
                 }
                 if api is not None:
@@ -251,6 +272,18 @@ class Daemon:
         self._note(EventKind.SYSTEM, Severity.ERROR, text)
         self.end()
 
+    async def _open_port(self, url: str, *, baud: int = BAUD_DEFAULT) -> Port:
+        """Open the port. Taken at the first try: another daemon serves this laser, so this one ends."""
+        first, self._tried_to_open = not self._tried_to_open, True
+        try:
+            return await self._opener(url, baud=baud)
+        except PortError as error:
+            if first and error.kind is PortKind.BUSY:
+                self._failed = True
+                self._note(EventKind.SYSTEM, Severity.ERROR, str(error))
+                self.end()
+            raise
+
     async def _make_safe(self) -> None:
         """Stop the laser and let it confirm, while everything that this needs is still running."""
         self.treatment.trip("the daemon is shutting down")
@@ -270,7 +303,9 @@ class Daemon:
         if self.commands.laser is not None:
             self.commands.laser.close()
         self._note(EventKind.SYSTEM, Severity.INFO, "the daemon ends")
-        await asyncio.wait({asyncio.ensure_future(self.recorder.drain())}, timeout=SHUT_DOWN_S)
+        draining = asyncio.create_task(self.recorder.drain(), name="drain")
+        await asyncio.wait({draining}, timeout=SHUT_DOWN_S)
+        draining.cancel()
         recording.cancel()
         if self.mqtt is not None and publishing is not None:
             self.mqtt.stop()
@@ -288,6 +323,7 @@ class Daemon:
             self.commands.status = message
             self.recorder.device_counter(message.pulse_number)
             self.treatment.status(message)
+            self.calibrations.status(message)
             self.teller.status(message)
         elif isinstance(message, PulseReport):
             self.recorder.pulse(message, at_us)
@@ -348,34 +384,4 @@ class Daemon:
         return self.mqtt.health if self.mqtt else None
 
 
-def build_daemon(
-    config: Config,
-    store: Store,
-    *,
-    wall_clock: Callable[[], datetime],
-    opener: OpenPort = open_port,
-    inline_store: bool = False,
-    random_number: Callable[[], float] = random.random,
-    new_id: Callable[[], str] = lambda: secrets.token_hex(8),
-    nonce: Callable[[], int] = fresh_nonce,
-    new_token: Callable[[], str] = secrets.token_urlsafe,
-    password_match: Callable[[str, str], Awaitable[bool]] | None = None,
-    with_api: bool = True,
-) -> Daemon:
-    """Put a daemon together inside a running loop, whose clock it uses; it owns `store` from now on.
-
-    A rig hands in its own clock, ports, chance and an inline store, and leaves the API out.
-    """
-    return Daemon(
-        config,
-        store,
-        wall_clock=wall_clock,
-        opener=opener,
-        inline_store=inline_store,
-        random_number=random_number,
-        new_id=new_id,
-        nonce=nonce,
-        new_token=new_token,
-        password_match=password_match,
-        with_api=with_api,
-    )
+build_daemon = Daemon

@@ -222,6 +222,11 @@ class Demo:
     async def _arm(self) -> None:
         if not self._plan.rehearsal and not self._view.picture.laser.get("aiming_on"):
             self._done("switching the aiming beam on", await self._client.aiming(on=True))
+        await self._until(
+            "nothing stands against arming",
+            lambda picture: not picture.supervisor.get("arm_refusals", ["nothing is known"]),
+            STEP_S,
+        )
         self._view.note("arming: shutter, stop channels and monitors are proven, for two seconds at least")
         self._done("arming", await self._client.arm())
 
@@ -322,7 +327,7 @@ class Demo:
             reasons = [
                 f"{reason.get('text')}: {reason.get('action')}" for reason in answer.get("reasons") or ()
             ]
-            raise DemoFailed(f"{what}: {answer.get('outcome')} {answer.get('text') or ''}".rstrip(), reasons)
+            raise DemoFailed(f"{what}: {answer.get('text') or answer.get('outcome')}", reasons)
 
     async def _stop(self) -> None:
         """Stop the laser by whatever still runs; without the daemon the laser ends emission by itself."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
+from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.config import Config
 from controller.lease import Lease
@@ -38,6 +39,7 @@ class Housekeeper:
         logins: Logins,
         lease: Lease,
         teller: Teller,
+        calibrations: CalibrationKeeper,
         react: Callable[[list[Reaction]], None],
     ) -> None:
         self._idle_ready_us = config.safety.idle_standby_s * SECOND
@@ -49,6 +51,7 @@ class Housekeeper:
         self._logins = logins
         self._lease = lease
         self._teller = teller
+        self._calibrations = calibrations
         self._react = react
         self._prune_us = now_us()
 
@@ -57,6 +60,7 @@ class Housekeeper:
         while True:
             if not self._still_logged_in(in_use=False):
                 self._react(self._supervisor.operator_present(None, now_us()))
+            self._calibrations.tell()
             self._teller.refresh()
             try:
                 await self._treatment.end_idle_ready(self._idle_ready_us)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TypeVar
 
+from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.recorder import Event, Recorder
 from controller.store import DeviceRecord, EventKind, SessionState, Severity, Store, StoreWriter
@@ -16,7 +17,6 @@ from hal.laser import Laser
 from hal.laser_values import LaserCapabilities, LaserIdentity
 from hal.outcomes import Done, Outcome, Refused
 from hal.reconnect import LineState
-from protocols.requests import Calibration
 from safety.gate import LinkFacts
 from safety.limits import DeviceLimits, ModeLimits
 from safety.reactions import Reaction
@@ -36,15 +36,15 @@ class LaserLink:
         supervisor: Supervisor,
         recorder: Recorder,
         commands: Commands,
-        treatment: Treatment,
         *,
+        treatment: Treatment,
+        calibrations: CalibrationKeeper,
         now_us: Callable[[], int],
         react: Callable[[list[Reaction]], None],
         on_about: Callable[[LaserIdentity, LaserCapabilities], None],
     ) -> None:
         self.identity: LaserIdentity | None = None
         self.capabilities: LaserCapabilities | None = None
-        self.calibration: Calibration | None = None
         self.line = LineState.CONNECTING
         self.line_text = ""
         self.line_since_us = now_us()
@@ -53,6 +53,7 @@ class LaserLink:
         self._recorder = recorder
         self._commands = commands
         self._treatment = treatment
+        self._calibrations = calibrations
         self._now_us = now_us
         self._react = react
         self._on_about = on_about
@@ -76,6 +77,7 @@ class LaserLink:
     def down(self, error: LaserError) -> None:
         """The connection is gone: nothing is known of the laser any more."""
         self._let_go()
+        self._treatment.trip(str(error))  # here, so that it is recorded before the next laser is taken in
         self._react(self._supervisor.link_down(str(error), self._now_us()))
 
     async def _take_in(self, laser: Laser, identity: LaserIdentity) -> None:
@@ -105,7 +107,7 @@ class LaserLink:
         self._react(self._supervisor.link_up(facts, self._now_us()))
         self._react(self._supervisor.observe(counters, self._now_us()))
         self._recorder.acknowledging(laser.acknowledge_pulses)
-        self.calibration = _value(await laser.calibration())
+        self._calibrations.connected(identity.serial)
         self._on_about(identity, capabilities)
 
     def _let_go(self) -> None:

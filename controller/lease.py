@@ -62,6 +62,11 @@ class Lease:
             self._held = None
         return self._held
 
+    def name(self, now_us: int) -> str:
+        """Name of the operator who holds it; empty for nobody."""
+        held = self.holder(now_us)
+        return held.who.name if held is not None else ""
+
     def report(self, now_us: int) -> dict[str, Any] | None:
         """Who holds it and for how long, as the API tells it."""
         held = self.holder(now_us)

@@ -24,19 +24,22 @@ def listen(config: ApiConfig) -> socket.socket:
 def _unix(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > _PATH_MAX:
         raise ListenError(f"api.socket = {path} is longer than {_PATH_MAX} bytes: choose a shorter path")
-    _clear_away(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # from the first moment nobody else may connect
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        listening.bind(str(path))
+        _clear_away(path)
+        before = os.umask(0o177)  # from the first moment nobody else may connect
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
     except OSError as error:
         listening.close()
-        raise ListenError(
-            f"api.socket = {path} cannot be made [{error.strerror}]: check its folder"
-        ) from error
-    finally:
-        os.umask(before)
+        text = f"api.socket = {path} cannot be made [{error.strerror}]"
+        raise ListenError(f"{text}: check its folder") from error
+    except ListenError:
+        listening.close()
+        raise
     listening.listen()
     return listening
 

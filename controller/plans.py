@@ -46,7 +46,8 @@ class TreatmentTable(Table):
 class PlanFile(Table):
     """The whole file."""
 
-    format: Literal[1] = Field(description="Version of this form.")
+    # Not Literal[1]: to that, `true` is 1.
+    format: int = Field(ge=1, le=1, description="Version of this form.")
     name: str = Field(min_length=1, max_length=80, description="What the operator reads.")
     indication: str = Field(min_length=1, max_length=40, description="What is treated.")
     skin_type: SkinType = Field(description="Fitzpatrick skin type.")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.laser_link import LaserLink
 from controller.mqtt import MqttHealth
@@ -34,6 +35,7 @@ class Reporter:
         commands: Commands,
         treatment: Treatment,
         link: LaserLink,
+        calibrations: CalibrationKeeper,
         lease: Callable[[], dict[str, Any] | None],
         mqtt: Callable[[], MqttHealth | None],
         wall_clock: Callable[[], datetime],
@@ -48,6 +50,7 @@ class Reporter:
         self._commands = commands
         self._treatment = treatment
         self._link = link
+        self._calibrations = calibrations
         self._lease = lease
         self._mqtt = mqtt
         self._wall_clock = wall_clock
@@ -119,7 +122,18 @@ class Reporter:
             "build_id": identity.build_id,
             "simulated": identity.simulated,
             "interface_matches": laser.session.interface_matches if laser else None,
-            "calibration": user_values(self._link.calibration) if self._link.calibration else None,
+            "calibration": self._calibration(),
+        }
+
+    def _calibration(self) -> dict[str, Any] | None:
+        record = self._calibrations.record
+        if record is None:
+            return None
+        return {
+            "calibrated": utc_text(record.calibrated),
+            "expires": utc_text(record.expires),
+            "operator": record.operator,
+            "points": [asdict(point) for point in record.points],
         }
 
     def _broker(self) -> dict[str, Any]:

@@ -181,14 +181,11 @@ def report(answer: Mapping[str, Any], done: str, *, as_json: bool) -> None:
     if exit_ is Exit.DONE:
         note(done)
         return
-    words = {
-        Exit.REFUSED: "Refused; nothing was done.",
-        Exit.FAILED: "Failed.",
-        Exit.UNCERTAIN: "Uncertain: whether the laser did it is not known. Nothing arms until it is settled: "
-        "run `picolase resolve`.",
-    }[exit_]
-    text = f"{words} {answer['text']}" if answer.get("text") else words
-    raise CommandFailed(exit_, text, [sentence(reason) for reason in answer.get("reasons") or ()])
+    text = str(answer.get("text") or answer.get("outcome") or "no outcome was told")
+    if exit_ is Exit.UNCERTAIN:
+        text += ". Nothing is armed until this is settled: run `picolase resolve`"
+    reasons = [sentence(reason) for reason in answer.get("reasons") or ()]
+    raise CommandFailed(exit_, f"{text[:1].upper()}{text[1:]}.", reasons)
 
 
 def failure(error: Exception, app: App) -> CommandFailed:

@@ -76,31 +76,26 @@ async def _run(plan: Path, seed: int, speed: int, folder: Path, *, to_stderr: bo
     from controller.picture import Picture
     from controller.plans import parse_plan
     from controller.processes import ChildEnded
-    from controller.stage import make_places
+    from controller.stage import StageError, make_places
     from controller.witnesses import WitnessError
 
     file = _find(plan)
     options = DemoOptions(folder, file, parse_plan(tomlfile.read(file), file), seed, speed)
     view = View(console(stderr=to_stderr), Picture(now_us()), now_us)
-    with make_places(folder, wall_clock()) as places:
-        running = Demo(
-            options, places, view, wall_clock=wall_clock, now_us=now_us, password=secrets.token_urlsafe(24)
-        )
-        try:
+    password = secrets.token_urlsafe(24)
+    try:
+        with make_places(folder, wall_clock()) as places:
+            running = Demo(options, places, view, wall_clock=wall_clock, now_us=now_us, password=password)
             async with view.shown():
                 return await running.run(), places
-        except ChildEnded as error:
-            raise CommandFailed(
-                Exit.FAILED, f"{error}. The demo was ended with it, all its processes too.", error.log_tail()
-            ) from error
-        except DemoFailed as error:
-            raise CommandFailed(
-                Exit.FAILED, f"The demo failed: {error}. The logs are in {places.folder}.", error.details
-            ) from error
-        except (ClientError, WitnessError, TimeoutError) as error:
-            raise CommandFailed(
-                Exit.FAILED, f"The demo failed: {error}. The logs are in {places.folder}."
-            ) from error
+    except ChildEnded as error:
+        text = f"{error}. The demo was ended with it, and all its processes."
+        raise CommandFailed(Exit.FAILED, text, error.log_tail()) from error
+    except DemoFailed as error:
+        text = f"The demo failed: {error}. Its logs are in the newest folder of {folder}."
+        raise CommandFailed(Exit.FAILED, text, error.details) from error
+    except (ClientError, StageError, WitnessError, TimeoutError) as error:
+        raise CommandFailed(Exit.FAILED, f"The demo failed: {error}.") from error
 
 
 def _find(plan: Path) -> Path:

@@ -1,12 +1,12 @@
 """Looking at the laser: one picture (`status`) or a live one (`watch`). Neither needs a login."""
 
-import asyncio
 import contextlib
 import sys
 
 import click
 
 from controller.cli.app import App, config_option, console, json_option, now_us, pass_app, print_json
+from controller.cli.signals import run_interruptible
 
 
 @click.command()
@@ -56,4 +56,4 @@ def watch(app: App, plain: bool, as_json: bool) -> None:
             async for message in messages:
                 print_json(message)
 
-    asyncio.run(tell() if as_json else show())
+    run_interruptible(tell() if as_json else show())

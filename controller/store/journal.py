@@ -122,12 +122,14 @@ class JournalWrites(JournalReads, AuditWrites, OutboxWrites):
             "points": [astuple(point) for point in calibration.points],
             "calibrated": rfc3339(calibration.calibrated),
             "expires": rfc3339(calibration.expires),
+            "device_boot": calibration.device_boot,
+            "device_time_us": calibration.device_time_us,
         }
         with self.transaction():
             self._run(
                 "INSERT INTO calibration "
-                "(device_serial, wavelength_nm, operator, points, calibrated, expires) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "(device_serial, wavelength_nm, operator, points, calibrated, expires, device_boot, "
+                "device_time_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     calibration.device_serial,
                     calibration.wavelength_nm,
@@ -135,6 +137,8 @@ class JournalWrites(JournalReads, AuditWrites, OutboxWrites):
                     canonical_json(told["points"]),
                     told["calibrated"],
                     told["expires"],
+                    calibration.device_boot,
+                    calibration.device_time_us,
                 ),
             )
             self.append_audit("calibration", calibration.operator, told, now_us=now_us)
@@ -202,4 +206,6 @@ def _calibration(row: sqlite3.Row) -> CalibrationRecord:
         tuple(CalibrationPoint(*point) for point in json.loads(row["points"])),
         moment(row["calibrated"]),
         moment(row["expires"]),
+        row["device_boot"],
+        row["device_time_us"],
     )

@@ -228,10 +228,11 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPoint:
-    """One level of a calibration; the residual is what the fit leaves of the measured energy, in percent."""
+    """One level of one mode: lamp voltage, energy by the reference meter, and what the fit leaves of it."""
 
-    set_energy_mj: float
-    measured_energy_mj: float
+    mode_width_ps: int
+    lamp_v: float
+    energy_mj: float
     residual_percent: float
 
     def __post_init__(self) -> None:
@@ -240,7 +241,7 @@ class CalibrationPoint:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRecord:
-    """A calibration of one wavelength, valid until `expires`."""
+    """A calibration of one wavelength, valid until `expires`; the device knows it by its boot and time."""
 
     device_serial: str
     wavelength_nm: int
@@ -248,6 +249,8 @@ class CalibrationRecord:
     points: tuple[CalibrationPoint, ...]
     calibrated: datetime
     expires: datetime
+    device_boot: int
+    device_time_us: int
 
     def __post_init__(self) -> None:
         _check(self)

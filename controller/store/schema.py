@@ -147,7 +147,9 @@ _CORE = (
         operator TEXT NOT NULL,
         points TEXT NOT NULL,
         calibrated TEXT NOT NULL,
-        expires TEXT NOT NULL
+        expires TEXT NOT NULL,
+        device_boot INTEGER NOT NULL,
+        device_time_us INTEGER NOT NULL
     ) STRICT
     """,
     """

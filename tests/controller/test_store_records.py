@@ -352,8 +352,8 @@ def test_events_are_read_newest_first_page_by_page(store: Store) -> None:
 
 
 def calibration(wavelength_nm: int = 755, days: int = 30) -> CalibrationRecord:
-    points = (CalibrationPoint(100.0, 101.0, 0.5), CalibrationPoint(200.0, 199.0, -0.5))
-    return CalibrationRecord(SERIAL, wavelength_nm, "ann", points, START, START + timedelta(days=days))
+    points = (CalibrationPoint(750, 820.0, 101.0, 0.5), CalibrationPoint(650, 1120.0, 199.0, -0.5))
+    return CalibrationRecord(SERIAL, wavelength_nm, "ann", points, START, START + timedelta(days=days), 3, 9)
 
 
 def test_the_newest_calibration_of_each_wavelength_counts(store: Store) -> None:
@@ -370,9 +370,9 @@ def test_a_calibration_without_a_meaning_is_refused() -> None:
     with pytest.raises(RecordRefused, match="expires"):
         calibration(days=0)
     with pytest.raises(RecordRefused, match="points"):
-        CalibrationRecord(SERIAL, 755, "ann", (), START, START + timedelta(days=1))
+        CalibrationRecord(SERIAL, 755, "ann", (), START, START + timedelta(days=1), 3, 9)
     with pytest.raises(RecordRefused, match="residual_percent"):
-        CalibrationPoint(1.0, 1.0, math.nan)
+        CalibrationPoint(750, 1.0, 1.0, math.nan)
 
 
 def test_the_black_box_of_a_trip_comes_back_whole(store: Store) -> None:
