@@ -68,14 +68,14 @@ class Daemon:
         store: Store,
         *,
         wall_clock: Callable[[], datetime],
-        opener: OpenPort,
-        inline_store: bool,
-        random_number: Callable[[], float],
-        new_id: Callable[[], str],
-        nonce: Callable[[], int],
-        new_token: Callable[[], str],
-        password_match: Callable[[str, str], Awaitable[bool]] | None,
-        with_api: bool,
+        opener: OpenPort = open_port,
+        inline_store: bool = False,
+        random_number: Callable[[], float] = random.random,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        nonce: Callable[[], int] = fresh_nonce,
+        new_token: Callable[[], str] = secrets.token_urlsafe,
+        password_match: Callable[[str, str], Awaitable[bool]] | None = None,
+        with_api: bool = True,
     ) -> None:
         self._config = config
         self._with_api = with_api
