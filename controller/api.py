@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 
 from controller.console import Console
 from controller.declined import Declined
@@ -168,7 +169,7 @@ class ApiServer(uvicorn.Server):
 async def serve(api: FastAPI, listening: socket.socket) -> None:
     """Serve until cancelled, then end open streams and close."""
     config = uvicorn.Config(
-        api, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        api, log_config=None, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
     )
     server = ApiServer(config)
     serving = asyncio.create_task(server.serve([listening]), name="api-server")
@@ -188,6 +189,11 @@ def _translate_errors(api: FastAPI) -> None:
     async def not_authorised(_: Request, error: NotAuthorised) -> JSONResponse:
         status = 403 if error.reason is LoginReason.ROLE else 401
         return _error(status, f"login.{error.reason.name.lower()}", str(error))
+
+    @api.exception_handler(HTTPException)
+    async def no_such_route(request: Request, error: HTTPException) -> JSONResponse:
+        asked = f"{request.method} {request.url.path}"
+        return _error(error.status_code, "route", f"{asked}: {error.detail}; ask for one that the API has")
 
     @api.exception_handler(StoreError)
     async def store_failed(_: Request, error: StoreError) -> JSONResponse:

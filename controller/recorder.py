@@ -182,8 +182,10 @@ class Recorder:
         try:
             new = await self._writer.run(_write, records)
         except PulseConflict as error:
+            if len(batch) > 1:
+                return all([await self._write([item]) for item in batch])
             self._on_trouble(str(error))
-            return len(batch) == 1 or all([await self._write([item]) for item in batch])
+            return True
         except StoreError as error:
             self._on_store(False, str(error))
             return False

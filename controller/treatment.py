@@ -168,7 +168,7 @@ class Treatment:
     async def arm(self, operator: str) -> Outcome[int]:
         """Arm for the session in hand; READY comes with the device's Status, and the grants with it."""
         session, status = self.session, self._commands.status
-        if session is None or status is None:
+        if session is None or session.tripped or status is None:
             raise Declined(
                 409,
                 "session.none",
@@ -306,16 +306,21 @@ class Treatment:
                 self._commands.stop("daemon", session.tripped)
                 self._news.set()
                 return
-        self._let_go()
-        await self._move(session.record, SessionState.DONE, "daemon")
+        await self._close(session, SessionState.DONE)
         self._tell(f"session {session.record.id} is done: {session.tally.given} pulses", Severity.INFO)
 
     async def _interrupt(self, session: Session) -> None:
-        self._let_go()
-        await self._move(session.record, SessionState.INTERRUPTED, "daemon")
+        self._supervisor.drop_plan(self._now_us())
+        await self._close(session, SessionState.INTERRUPTED if session.remaining else SessionState.DONE)
         given = f"{session.tally.given} of {session.plan.pulses} pulses"
         text = f"session {session.record.id} was interrupted after {given}: {session.tripped}"
         self._tell(text, Severity.WARNING)
+
+    async def _close(self, session: Session, state: SessionState) -> None:
+        """Record that it is over; while that fails it stays in hand, and is tried again."""
+        await self._writer.run(_close_if_open, session.record.id, state, self._now_us())
+        if self.session is session:
+            self._let_go()
 
     async def _apply(self, plan: TreatmentPlan, operator: str) -> CommittedSetPoint:
         set_point = SetPoint.from_wire(plan.setpoint())
@@ -362,6 +367,12 @@ def _tally(store: Store, session_id: str, rehearsal: bool) -> Tally:
     for pulse in store.session_pulses(session_id):
         tally.add(pulse)
     return tally
+
+
+def _close_if_open(store: Store, session_id: str, state: SessionState, now_us: int) -> None:
+    """A reconnection may have closed it meanwhile."""
+    if store.session(session_id).state is SessionState.OPEN:
+        store.move_session(session_id, state, actor="daemon", now_us=now_us)
 
 
 def _demand_confirmations(plan: TreatmentPlan, eyewear_nm: int, checklist: bool) -> None:

@@ -124,12 +124,7 @@ def resume(app: App, *, eyewear_nm: int | None, checklist: bool, arm_now: bool, 
     Pulses of unknown fate count as given. Acknowledge the trip first: `picolase ack`.
     """
     status = app.ask(lambda client: client.status())
-    session = status.get("session") or {}
-    if session:
-        note(
-            f"{session.get('name')}: {session.get('delivered')} of {session.get('planned')} pulses were given"
-            f" ({session.get('unknown') or 0} of them unknown), {session.get('remaining')} remain."
-        )
+    _tell_unfinished(app, str((status.get("device") or {}).get("serial")))
     laser_nm = (status.get("laser") or {}).get("wavelength_nm")
     worn_nm = _confirm(laser_nm, eyewear_nm, checklist)
     resumed = app.ask(lambda client: client.resume_session(worn_nm, checklist=True))
@@ -249,6 +244,22 @@ def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: 
             why,
         )
     note(f"{text}.")
+
+
+def _tell_unfinished(app: App, serial: str) -> None:
+    """Say what remains, from the records: the daemon tells only of the session that it has in hand."""
+    from controller.store import Reader, StoreError
+
+    try:
+        with Reader.open(app.config.store.path) as reader:
+            record = reader.resumable_session(serial)
+    except StoreError:
+        return  # the daemon may be on another machine; it will say what it resumed
+    if record is not None:
+        note(
+            f"{record.plan.get('name')}: {record.delivered_pulses} of {record.planned_pulses} pulses given "
+            f"({record.unknown_pulses} of them unknown), {record.remaining_pulses} remain."
+        )
 
 
 def _settle(app: App, course: Course) -> None:
