@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
@@ -167,17 +168,31 @@ class ApiServer(uvicorn.Server):
 
 
 async def serve(api: FastAPI, listening: socket.socket) -> None:
-    """Serve until cancelled, then end open streams and close."""
+    """Serve until cancelled, then end open streams, close, and take a unix socket's name away."""
+    path = listening.getsockname() if listening.family is socket.AF_UNIX else ""
     config = uvicorn.Config(
-        api, log_config=None, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        api,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="none",
     )
     server = ApiServer(config)
     serving = asyncio.create_task(server.serve([listening]), name="api-server")
     try:
         await asyncio.shield(serving)
     finally:
+        if path:
+            _take_name_away(path)
         server.should_exit = True
         await serving
+
+
+def _take_name_away(path: str) -> None:
+    """Done while it still listens: nobody else can have taken the name."""
+    Path(path).unlink(missing_ok=True)
 
 
 def _translate_errors(api: FastAPI) -> None:

@@ -86,7 +86,7 @@ class Reporter:
                 "permit": asdict(view.permit) if view.permit else None,
                 "inputs": {name: _input(seen) for name, seen in view.inputs.items()},
             },
-            "session": session_report(self._treatment.session),
+            "session": session_report(self._treatment.session or self._treatment.last),
             "lease": self._lease(),
             "books": asdict(self._recorder.books),
             "uncertain": [
@@ -149,7 +149,7 @@ class Reporter:
 
 
 def session_report(session: Session | None) -> dict[str, Any] | None:
-    """A session in hand as the API tells it."""
+    """A session as the API tells it."""
     if session is None:
         return None
     plan, tally, left = session.plan, session.tally, session.tally.given
@@ -162,7 +162,7 @@ def session_report(session: Session | None) -> dict[str, Any] | None:
         "id": session.record.id,
         "name": plan.name,
         "operator": session.record.operator,
-        "state": "tripped" if session.tripped else "armed" if session.arm_epoch is not None else "open",
+        "state": session.state,
         "planned": plan.pulses,
         "delivered": tally.given,
         "unknown": tally.unknown,

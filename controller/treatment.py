@@ -75,6 +75,14 @@ class Session:
     tripped: str = ""  # why it is to be interrupted
     wait_until_us: int = 0  # after a refused grant
     used_us: int = 0  # when it was armed, or the last pulse came
+    ended: str = ""  # how: done, interrupted or abandoned
+
+    @property
+    def state(self) -> str:
+        """In a word, for people."""
+        return self.ended or (
+            "tripped" if self.tripped else "armed" if self.arm_epoch is not None else "open"
+        )
 
     @property
     def remaining(self) -> int:
@@ -97,6 +105,7 @@ class Treatment:
         new_permit_id: Callable[[], int],
     ) -> None:
         self.session: Session | None = None
+        self.last: Session | None = None  # the one that was in hand before, to be shown
         self.limits: DeviceLimits | None = None
         self.serial = ""
         self._writer = writer
@@ -319,6 +328,7 @@ class Treatment:
     async def _close(self, session: Session, state: SessionState) -> None:
         """Record that it is over; while that fails it stays in hand, and is tried again."""
         await self._writer.run(_close_if_open, session.record.id, state, self._now_us())
+        session.ended = state.value
         if self.session is session:
             self._let_go()
 
@@ -345,7 +355,7 @@ class Treatment:
         return session
 
     def _let_go(self) -> None:
-        self.session = None
+        self.last, self.session = self.session or self.last, None
         self._supervisor.drop_plan(self._now_us())
 
     async def _move(self, record: SessionRecord, state: SessionState, actor: str) -> SessionRecord:

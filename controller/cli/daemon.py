@@ -62,10 +62,7 @@ async def _serve(config: Config, *, until_stdin_closes: bool) -> bool:
         loop.add_signal_handler(number, daemon.end)
     if until_stdin_closes:
         _at_end_of_stdin(loop, daemon.end)
-    asked = await daemon.run()
-    if config.api.socket is not None:  # not when `run` raised: then another daemon may be listening there
-        config.api.socket.unlink(missing_ok=True)
-    return asked
+    return await daemon.run()
 
 
 def _at_end_of_stdin(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:

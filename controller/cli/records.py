@@ -58,7 +58,7 @@ def log(app: App, count: int, as_json: bool) -> None:
 @click.command()
 @click.option("--session", metavar="ID", help="The pulses of one treatment session.")
 @click.option(
-    "--device", metavar="SERIAL", help="The laser.  [default: the configured, else the last one treated with]"
+    "--device", metavar="SERIAL", help="The laser.  [default: the configured, else the one seen last]"
 )
 @click.option("-n", "count", type=click.IntRange(1), help="Only the newest so many.  [default: all]")
 @click.option("as_csv", "--csv", is_flag=True, help="Print CSV with a header line.")
@@ -152,12 +152,9 @@ def _serial(app: App, reader: Reader) -> str:
     """The laser meant when none is named."""
     if app.config.device.expected_serial is not None:
         return app.config.device.expected_serial
-    if sessions := reader.sessions(limit=1):
-        return sessions[0].device_serial
-    raise CommandFailed(
-        Exit.USAGE,
-        "No session was recorded yet, so it is not clear which laser is meant: give --device SERIAL.",
-    )
+    if devices := reader.devices():
+        return devices[0]
+    raise CommandFailed(Exit.USAGE, "No laser was recorded yet: there are no pulses to show.")
 
 
 def _all(reader: Reader, serial: str, newest: int | None) -> Iterator[PulseRecord]:

@@ -43,6 +43,10 @@ class PulseReads(SessionReads, OutboxReads):
             **values | {"simulated": bool(row["simulated"]), "identity": json.loads(row["identity"])}
         )
 
+    def devices(self) -> list[str]:
+        """Return the serial numbers of all devices, the one seen last first."""
+        return [serial for (serial,) in self._rows("SELECT serial FROM device ORDER BY last_seen DESC")]
+
     def pulse(self, device_serial: str, pulse_number: int) -> PulseRecord | None:
         """Return one pulse."""
         row = self._row(
