@@ -75,14 +75,14 @@ class Places:
 @contextlib.contextmanager
 def make_places(run: Path, now: datetime) -> Iterator[Places]:
     """Make the folder of a demo, or raise StageError; at the end no socket of it is left."""
-    folder = run.absolute() / f"demo-{now:%Y%m%d-%H%M%S}"
+    folder = run / f"demo-{now:%Y%m%d-%H%M%S}"  # as short as it was given: people read it
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         raise StageError(
             f"the folder {folder} cannot be made [{error.strerror}]: give another by --folder"
         ) from error
-    short = len(os.fsencode(folder / "daemon.sock")) <= SOCKET_PATH_MAX  # the longest name of ours
+    short = len(os.fsencode(folder.absolute() / "daemon.sock")) <= SOCKET_PATH_MAX  # the longest name of ours
     places = Places(folder, folder if short else Path(tempfile.mkdtemp(prefix="picolase-")), run / "laser0")
     try:
         yield places
@@ -166,12 +166,14 @@ def write_config(places: Places, broker_port: int) -> Config:
     """Write the demo's configuration and return it as the daemon will read it."""
 
     def text(path: Path) -> str:
-        return json.dumps(str(path), ensure_ascii=False)  # a JSON string is a TOML basic string too
+        return json.dumps(
+            str(path.absolute()), ensure_ascii=False
+        )  # a JSON string is a TOML basic string too
 
     written = f"""\
 # Written by `picolase demo`.
 [device]
-url = {text(places.port.absolute())}
+url = {text(places.port)}
 
 [store]
 path = {text(places.database)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,4 +109,4 @@ def _tell_places(places: Places) -> None:
     note(f"\nRecords, logs and configuration: {places.folder}")
     note("Look at them:")
     for command in ("pulses -n 20", "log", "audit verify", "db check"):
-        note(f"  picolase --config {places.config} {command}")
+        note(f"  {sys.argv[0]} --config {places.config} {command}")

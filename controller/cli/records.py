@@ -123,15 +123,18 @@ def list_(app: App, count: int, as_json: bool) -> None:
 
 
 @incident.command()
-@click.argument("incident_id", metavar="ID")
+@click.argument("incident_id", metavar="[ID]", required=False)
 @config_option
 @pass_app
-def show(app: App, incident_id: str) -> None:
-    """Print one black box, as JSON."""
+def show(app: App, incident_id: str | None) -> None:
+    """Print one black box, the newest if none is named, as JSON."""
     from controller.store import rfc3339
 
     with _reader(app) as reader:
-        kept = reader.incident(incident_id)
+        newest = reader.incidents(limit=1)
+        if incident_id is None and not newest:
+            raise CommandFailed(Exit.FAILED, "No trip was recorded.")
+        kept = reader.incident(incident_id if incident_id is not None else newest[0].id)
     print_json(
         {
             "id": kept.id,
