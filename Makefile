@@ -24,7 +24,7 @@ $(DEV_READY): pyproject.toml requirements.lock
 	@$(PYTHON) tools/bootstrap.py dev
 	@touch $(DEMO_READY) $@
 
-demo: $(DEMO_READY) ## a simulated laser, the daemon and the web console, on this machine only
+demo: $(DEMO_READY) ## a simulated laser, daemon and broker carry out a whole treatment plan
 	@$(BIN)/picolase demo
 
 test: $(DEV_READY) ## all tests; protocols/ and safety/ must be covered to the last branch
