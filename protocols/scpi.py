@@ -4,7 +4,7 @@ Theory of operation. `receive` cuts bytes into lines and lines into commands; th
 back to `reply`, in order, together with itself; `outgoing` has the response lines. Nothing is echoed. The
 tree is the table `TREE`: parser, interface document and tests read it. Queries are always answered; settings
 are carried out in STANDBY while no host holds the laser; nothing here arms or permits; ABORt stops in every
-state. The first error in a line ends it: what stands behind it is not carried out.
+state. The first error in a line ends it: what stands behind it is not carried out, but for ABORt.
 
 A bare number is in the user's units (mJ, Hz, ps, nm). MHZ is no suffix of a rate: SCPI reads it as megahertz,
 people as millihertz.
@@ -115,7 +115,7 @@ class Console:
 
     def reply(self, command: Command, laser: Laser) -> None:
         """Carry out one command and keep what it answers for `outgoing`."""
-        if not self._line_failed:
+        if command.always or not self._line_failed:
             try:
                 response = command.run(self, laser)
             except ConsoleError as error:
@@ -337,7 +337,7 @@ TREE: Final[tuple[Node, ...]] = (
     Node("SYSTem:ERRor[:NEXT]", "oldest error, taken out of the queue", _next_error),
     Node("SYSTem:ERRor:COUNt", "errors in the queue", lambda c, _: str(len(c.errors))),
     Node("SYSTem:VERSion", "SCPI version", lambda _c, _l: SCPI_VERSION),
-    Node("ABORt", "stop: taken in every state, whoever holds the laser", action=_stop),
+    Node("ABORt", "stop: taken in every state, whoever holds the laser", action=_stop, always=True),
     _reading("STATus:LASer", Status, "state"),
     _reading("STATus:LEAVe", Status, "leave"),
     _reading("STATus:BLOCks", Status, "blocks"),

@@ -87,6 +87,7 @@ class Node:
     action: Callable[..., None] | None = None
     parameters: tuple[Parameter, ...] = ()
     unit: str = ""  # of what the query answers and of a bare number
+    always: bool = False  # its command is carried out even behind an error in its line
 
     def spellings(self) -> Iterable[tuple[str, ...]]:
         """Every allowed spelling, in capitals, mnemonic by mnemonic."""
@@ -105,6 +106,7 @@ class Command:
     text: str
     run: Callable[[Any, Any], str | None]
     ends_line: bool = False
+    always: bool = False  # carried out even behind an error in its line: a stop
 
 
 def failing(text: str, error: ConsoleError, *, ends_line: bool = False) -> Command:
@@ -123,17 +125,20 @@ class Grammar:
         self._nodes = {spelling: node for node in tree for spelling in node.spellings()}
 
     def parse(self, line: bytes) -> list[Command]:
-        """The commands of `line` in order; the first that is not understood ends them."""
+        """The commands of `line` in order; behind the first that is not understood only a stop counts."""
         text = line.decode("latin-1").replace("\t", " ").strip(" \r")
         commands: list[Command] = []
         path: tuple[str, ...] = ()
+        failed = False
         for unit in filter(None, map(str.strip, text.split(";"))):
             try:
                 command, path = self._understand(unit, path)
             except ConsoleError as error:
-                commands.append(failing(unit, error))
-                break
-            commands.append(command)
+                command, path = failing(unit, error), ()
+                commands += [] if failed else [command]
+                failed = True
+                continue
+            commands += [command] if command.always or not failed else []
         if commands:
             commands[-1] = replace(commands[-1], ends_line=True)
         return commands
@@ -160,7 +165,7 @@ class Grammar:
         if node is not None and not match[2] and node.action:
             _check_count(unit, len(texts), len(node.parameters))
             numbers = tuple(p.parse(text) for p, text in zip(node.parameters, texts, strict=True))
-            return Command(unit, _applied(node.action, numbers)), path
+            return Command(unit, _applied(node.action, numbers), always=node.always), path
         raise ConsoleError(-113, unit)
 
 

@@ -26,13 +26,31 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     return host.strip("[]"), int(port)
 
 
+def _console(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Path | tuple[str, int] | None:
+    if value is None:
+        return None
+    if value.startswith("tcp://"):
+        return _address(context, parameter, value.removeprefix("tcp://"))
+    path = value.removeprefix("pty:")
+    if not path or "://" in path:
+        raise click.BadParameter(f"{value!r} is no place for a console: give PATH or tcp://HOST:PORT")
+    return Path(path)
+
+
 _PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--pty", type=_PATH, help="Serve a pseudo-terminal behind this link (default: run/laser0).")
 @click.option("--tcp", callback=_address, metavar="HOST:PORT", help="Serve TCP, one client at a time.")
-@click.option("--console", type=_PATH, help="Serve the text console on a second pseudo-terminal.")
+@click.option(
+    "--console",
+    callback=_console,
+    metavar="PATH|tcp://HOST:PORT",
+    help="Serve the text console (SCPI) on a second pseudo-terminal, or on TCP to one client at a time.",
+)
 @click.option("--control", type=_PATH, help="Unix socket for operator actions and ground truth (HTTP).")
 @click.option("--state", type=_PATH, help="Directory that keeps the device's memory over a restart.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of all chance in the plant.")

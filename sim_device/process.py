@@ -28,7 +28,7 @@ class Options:
 
     pty: Path | None
     tcp: tuple[str, int] | None
-    console: Path | None
+    console: Path | tuple[str, int] | None
     control: Path | None
     state: Path | None
     seed: int
@@ -59,9 +59,13 @@ async def run(options: Options) -> None:
             host = options.tcp[0]
             port = await stack.enter_async_context(serve_tcp(pump.wire, *options.tcp))
             served.append(f"socket://{host}:{port}")
-        if options.console is not None:
-            stack.enter_context(serve_pty(pump.console, options.console))
-            served.append(f"console {options.console}")
+        match options.console:
+            case (host, port):
+                port = await stack.enter_async_context(serve_tcp(pump.console, host, port))
+                served.append(f"console tcp://{host}:{port}")
+            case Path() as path:
+                stack.enter_context(serve_pty(pump.console, path))
+                served.append(f"console {path}")
         if options.control is not None:
             await stack.enter_async_context(serve_control(pump, options.control))
             served.append(f"control {options.control}")

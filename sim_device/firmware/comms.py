@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from protocols.device_link import Asked, DeviceLink, Heard, SessionOpened
 from protocols.interface import INTERFACE_HASH
-from protocols.messages import AckPulses, Heartbeat, Leave, Message, Result, Stop
+from protocols.messages import AckPulses, Heartbeat, Leave, Message, Result, Stop, Telemetry
 from protocols.refusals import Refusal
 from protocols.requests import (
     Acknowledge,
@@ -107,11 +107,8 @@ class Comms:
         device = self._device
         match message:
             case Stop(stop_id):
-                if stop_id != self._stop_id:
-                    self._stop_id = stop_id
-                    device.stop_epoch = device.stop_epoch + 1 & U32
-                device.void_permit()
-                device.go(Event.STOP, Leave.STOP)
+                self.stop(again=stop_id == self._stop_id)
+                self._stop_id = stop_id
                 self._reporter.stopped(device, self._link, stop_id)
             case Heartbeat():
                 if device.host.heard(message, armed=device.armed, permit=device.permit.held):
@@ -121,6 +118,22 @@ class Comms:
                     device.memory.acknowledge(pulse_number)
             case _:
                 pass  # no other message of the host is out of band
+
+    def stop(self, *, again: bool = False) -> None:
+        """End every permission now, whoever asks; a repetition raises no further epoch."""
+        device = self._device
+        if not again:
+            device.stop_epoch = device.stop_epoch + 1 & U32
+        device.void_permit()
+        device.go(Event.STOP, Leave.STOP)
+
+    def handlers(self, kinds: Iterable[type[Request]]) -> dict[type[Request], Callable[[Any], Answer]]:
+        """The handlers of these requests alone."""
+        return {kind: self._handlers[kind] for kind in kinds}
+
+    def telemetry(self) -> Telemetry:
+        """The slow values as they are now; `sample` is that of the latest told."""
+        return self._reporter._telemetry(self._device, self._link)  # noqa: SLF001 # to be made public there
 
     def _open_session(self, session: int, same_interface: bool) -> None:
         device = self._device

@@ -8,6 +8,7 @@ from sim_device.board import Inputs, Memory, Outputs, Step
 from sim_device.firmware import limits
 from sim_device.firmware.chain import faults_of, open_contacts
 from sim_device.firmware.comms import Comms
+from sim_device.firmware.console import ConsoleLaser, ConsolePort
 from sim_device.firmware.cooling import coolant_fault
 from sim_device.firmware.device import Device
 from sim_device.firmware.drive import drive
@@ -22,8 +23,8 @@ _COMPARED = frozenset({State.CALIBRATING, State.READY, State.EMITTING})
 class Reference:
     """Firmware of the laser in Python: integers only, no clock, no chance, bounded memory.
 
-    Within one step safety comes first, then the host's messages, then the sequence of the state, then the
-    outputs, then what is told. Times on the wire are device time, counted from `boot`.
+    Within one step safety comes first, then the host's messages, then the console's, then the sequence of
+    the state, then the outputs, then what is told. Times on the wire are device time, counted from `boot`.
     """
 
     def __init__(self, serial: str = "PL755-0001") -> None:
@@ -40,6 +41,7 @@ class Reference:
         self._boot_us = now_us
         device = self._device = Device(memory, self.outputs)
         self._comms = Comms(device, self._serial)
+        self._console = ConsolePort(ConsoleLaser(device, self._comms))
         self._kick_us = 0
         self._indicator_since_us = 0
         self._indicator_driven = False
@@ -62,13 +64,13 @@ class Reference:
 
     def step(self, now_us: int, inputs: Inputs, received: bytes, console: bytes) -> Step:
         """Advance to `now_us` (the simulator's time) with these inputs and received bytes."""
-        del console  # the text dialect has no part here yet
         device = self.device
         device.now_us = now_us - self._boot_us
         device.inputs = inputs
         self._watch(device)
         if received:
             self._comms.receive(received)
+        answered = self._console.step(console, device.now_us)
         for _ in range(_CHAINED_CHANGES):
             before = device.state
             self._work(device)
@@ -78,7 +80,7 @@ class Reference:
             device.trip(Fault.NONVOLATILE)
         self._drive(device)
         sent = self._comms.tell()
-        return Step(sent, b"", self._boot_us + self._wake_us(device))
+        return Step(sent, answered, self._boot_us + self._wake_us(device))
 
     def _watch(self, device: Device) -> None:
         """Safety first: every input, in the order in which a first cause is judged."""
@@ -187,6 +189,7 @@ class Reference:
             device.host.deadline_us,
             device.permit.deadline_us,
             self._comms.deadline_us,
+            self._console.deadline_us,
         ]
         match device.state:
             case State.SELF_TEST:

@@ -212,7 +212,16 @@ class NonVolatile:
             valid, boot, time_us, shots, gain_a, gain_b, residual, points, *tables = calibration
             energies_uj, residuals_ppm = tuple(tables[:_POINTS]), tuple(tables[_POINTS:])
             self.calibration = StoredCalibration(
-                bool(valid), boot, time_us, shots, gain_a, gain_b, residual, points, energies_uj, residuals_ppm
+                bool(valid),
+                boot,
+                time_us,
+                shots,
+                gain_a,
+                gain_b,
+                residual,
+                points,
+                energies_uj,
+                residuals_ppm,
             )
         self.broken = not (clean and calibration_clean)
         self.lamp_shots = self.books.lamp_shots

@@ -236,6 +236,16 @@ def test_queries_and_the_stop_work_in_every_state_whoever_holds_the_laser(host: 
     assert terminal.error() == 0
 
 
+@pytest.mark.parametrize("before", ["NONSENSE", "SOUR:RATE 999", "SOUR:ENER 1,2", "a b c;NONSENSE", "\x01"])
+def test_a_stop_behind_an_error_in_its_line_is_carried_out_and_nothing_else_is(before: str) -> None:
+    terminal = Terminal()
+    terminal.say(f"{before};*ESE 17;:ABOR;*ESE 18")
+    assert terminal.laser.stops == 1
+    assert terminal.error() != 0
+    assert terminal.error() == 0  # one error a line
+    assert terminal.say("*ESE?") == "0"
+
+
 def test_nothing_on_the_console_arms_or_permits() -> None:
     """Every command of the tree with parameters: only set-points and the aiming beam are asked for."""
     laser = ScriptedLaser()

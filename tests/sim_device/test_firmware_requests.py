@@ -13,11 +13,13 @@ from protocols.requests import (
     Acknowledge,
     Calibrate,
     Calibration,
+    CalibrationPoint,
     Capabilities,
     CommitSetpoint,
     Counters,
     Mode,
     ReadCalibration,
+    ReadCalibrationPoint,
     ReadCapabilities,
     ReadCounters,
     ReadFault,
@@ -45,6 +47,7 @@ def test_every_declared_request_has_a_handler_and_gets_its_declared_answer() -> 
         ReadCounters(),
         ReadFault(0),
         ReadCalibration(),
+        ReadCalibrationPoint(0),
         SETPOINT,
         CommitSetpoint(1),
         SetAiming(True),
@@ -87,6 +90,20 @@ def test_counters_and_calibration_tell_what_happened() -> None:
     assert isinstance(told, Calibration)
     assert (told.valid, told.boot, told.lamp_shots, told.points) == (True, 1, 32, 15)
     assert told.gain_a_ppm == told.gain_b_ppm == 1_000_000
+
+
+def test_calibration_points_tell_each_level_of_each_mode() -> None:
+    bench = at("standby")
+    points = [bench.ask(ReadCalibrationPoint(index)) for index in range(16)]
+    assert all(isinstance(point, CalibrationPoint) for point in points)
+    told = [point for point in points if isinstance(point, CalibrationPoint)]
+    assert [point.index for point in told] == [*range(15), 14]
+    assert [point.mode_width_ps for point in told[:15]] == [750] * 5 + [650] * 5 + [550] * 5
+    assert [point.lamp_mv for point in told[:5]] == [615_000, 820_000, 980_000, 1_120_000, 1_240_000]
+    for mode in range(3):
+        energies_uj = [point.reference_uj for point in told[5 * mode : 5 * mode + 5]]
+        assert energies_uj == sorted(energies_uj)
+        assert energies_uj[0] > 0
 
 
 # --- set-points ---
