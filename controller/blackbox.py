@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 KEPT_US: Final = 30_000_000  # DESIGN: the last 30 s
 AFTER_S: Final = 2.0  # [C] what the laser and the people did about it belongs to the story
-ENTRIES_MAX: Final = 2_000  # [C] 30 s of status, pulses and decisions at their highest rates, doubled
+ENTRIES_MAX: Final = 1_000  # [D] 30 s of 20 status, 10 pulses, a sample and a decision each second
 AT_ONCE: Final = 25  # [D] 2 ms of work, measured: the loop may lag by 100 ms
 
 

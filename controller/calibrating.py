@@ -27,6 +27,7 @@ from protocols.states import State
 from safety.supervisor import Supervisor
 
 AGAIN_S: Final = 1.0  # [C] after a reading or writing that failed
+FUTURE: Final = timedelta(minutes=5)  # [C] a clock that was set right by a little makes nothing unknown
 SOON: Final = 0.1  # [C] of its life: with 30 days, three before the end
 
 _log = logging.getLogger(__name__)
@@ -130,6 +131,9 @@ class CalibrationKeeper:
             await self._writer.run(Store.save_calibration, known, now_us=self._now_us())
             worst = calibration.worst_residual_ppm / 1e4
             self._note(Severity.INFO, f"calibrated: {len(known.points)} points, worst residual {worst:.1f} %")
+        if known.calibrated > self._wall_clock() + FUTURE:
+            self._forget("its date lies in the future: check this computer's clock, then calibrate")
+            return True
         self.record, self._warned = known, False
         left = min(known.expires, known.calibrated + self._max_age) - self._wall_clock()
         self._expires_us = self._now_us() + left // timedelta(microseconds=1)

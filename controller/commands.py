@@ -18,6 +18,7 @@ from controller.store import CommandOutcome, EventKind, Severity, Store, StoreEr
 from hal.laser import Laser
 from hal.outcomes import Done, Failed, Outcome, Refused, Uncertain
 from hal.stopping import StopLevel, StopResult
+from hal.traffic import Chunk
 from protocols.messages import Effect, Message, Result, Status
 from protocols.refusals import Reason
 from protocols.requests import Reply
@@ -49,7 +50,9 @@ class Commands:
         new_id: Callable[[], str],
         react: Callable[[list[Reaction]], None],
     ) -> None:
-        self.laser: Laser | None = None
+        self.connected: Laser | None = None  # can be stopped, though it may not be taken in yet
+        self.laser: Laser | None = None  # in use
+        self.before: Laser | None = None  # the connection before, for what it has carried
         self.status: Status | None = None  # the newest, None when no laser is connected
         self._writer = writer
         self._supervisor = supervisor
@@ -102,14 +105,21 @@ class Commands:
 
     def stop(self, by: str, why: str) -> asyncio.Future[StopResult]:
         """Stop the laser now; a stop that is under way is joined. STOP is written before this returns."""
-        reactions = self._supervisor.stop_requested(by, self._now_us())
         if self._stopping is None or self._stopping.done():
+            self._stopping = self._send_stop()  # before anything that could wait: a log, a full pipe
+            reactions = self._supervisor.stop_requested(by, self._now_us())
             self._react([one for one in reactions if not isinstance(one, StopNow)])
             self._recorder.event(Event(EventKind.STOP, Severity.WARNING, f"stop: {why}", by, self._now_us()))
             _log.warning("stop by %s: %s", by, why)
-            self._stopping = self._send_stop()
             self._stopping.add_done_callback(self._stop_ended)
+        else:
+            self._supervisor.stop_requested(by, self._now_us())
         return self._stopping
+
+    def recent_traffic(self) -> tuple[Chunk, ...]:
+        """The raw bytes of the last seconds, over the connection before and the present one."""
+        lines = (self.before, self.connected)
+        return tuple(chunk for line in lines if line is not None for chunk in line.recent_traffic())
 
     def store_failed(self, error: StoreError) -> None:
         """What had to be recorded could not be: nothing more is permitted until it can."""
@@ -192,8 +202,8 @@ class Commands:
         self._doubt.set()
 
     def _send_stop(self) -> asyncio.Future[StopResult]:
-        if self.laser is not None:
-            return self.laser.stop()
+        if self.connected is not None:
+            return self.connected.stop()
         # Without a connection no heartbeat leaves: the device's own watchdog has acted already.
         nobody: asyncio.Future[StopResult] = asyncio.get_running_loop().create_future()
         nobody.set_result(StopResult(StopLevel.PORT_CLOSED, confirmed=False, took_us=0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from controller.commands import Commands, described
@@ -15,12 +17,13 @@ from controller.lease import Lease, Who
 from controller.operators import Logins
 from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
-from controller.store import CommandOutcome, EventKind, Role, Severity, StoreWriter
+from controller.store import CommandOutcome, EventKind, Role, Severity, Store, StoreWriter
 from controller.tomlfile import TomlError
 from controller.treatment import Treatment
 from hal.outcomes import Done, Outcome, Refused
 from protocols.requests import Counters
 from safety.latches import LatchId
+from safety.reactions import Reaction
 from safety.supervisor import Supervisor
 
 REPORT_S: Final = 1.0  # the stream tells everything at least once a second, so that silence means trouble
@@ -52,6 +55,8 @@ class Console:
         lease: Lease,
         reporter: Reporter,
         fanout: Fanout,
+        react: Callable[[list[Reaction]], None],
+        wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
         idle_lock_s: int,
     ) -> None:
@@ -65,6 +70,8 @@ class Console:
         self._lease = lease
         self._reporter = reporter
         self._fanout = fanout
+        self._react = react
+        self._wall_clock = wall_clock
         self._now_us = now_us
         self._idle_lock_s = idle_lock_s
 
@@ -83,8 +90,11 @@ class Console:
 
     def logout(self, token: str | None) -> dict[str, Any]:
         """Forget the token, and the lease that it held."""
+        held = self._lease.holder(self._now_us())
+        if held is not None and held.who.token == token:
+            self._nobody_commands()
+            self._lease.give_up(held.who.token)
         if token is not None:
-            self._lease.give_up(token)
             self.logins.logout(token)
         return {}
 
@@ -131,8 +141,9 @@ class Console:
     ) -> dict[str, Any]:
         """Take a new plan in hand."""
         self._take_lease(who)
+        fit = partial(self._demand_fitness, who)
         try:
-            session = await self._treatment.open(who.name, text, file, eyewear_nm, checklist)
+            session = await self._treatment.open(who.name, text, file, eyewear_nm, checklist, fit=fit)
         except TomlError as error:
             raise Declined.for_file(error) from error
         return session_report(session) or {}
@@ -140,17 +151,26 @@ class Console:
     async def resume_session(self, who: Who, eyewear_nm: int, checklist: bool) -> dict[str, Any]:
         """Take the unfinished plan in hand again."""
         self._take_lease(who)
-        return session_report(await self._treatment.resume(who.name, eyewear_nm, checklist)) or {}
+        fit = partial(self._demand_fitness, who)
+        session = await self._treatment.resume(who.name, eyewear_nm, checklist, fit=fit)
+        return session_report(session) or {}
 
     async def abandon_session(self, who: Who) -> dict[str, Any]:
         """End the unfinished session for good."""
         self._take_lease(who)
         record = await self._treatment.abandon(who.name)
-        return {"id": record.id, "state": record.state.value, "delivered": record.delivered_pulses}
+        return {
+            "id": record.id,
+            "state": record.state.value,
+            "planned": record.planned_pulses,
+            "delivered": record.delivered_pulses,
+        }
 
     async def arm(self, who: Who) -> dict[str, Any]:
         """Arm for the session in hand."""
         self._take_lease(who)
+        if self._treatment.session is not None:
+            await self._demand_fitness(who, self._treatment.session.plan.wavelength_nm)
         return _answer(await self._treatment.arm(who.name))
 
     async def standby(self, who: Who) -> dict[str, Any]:
@@ -204,13 +224,30 @@ class Console:
         laser = self._commands.laser
         counters = await laser.counters() if laser is not None else None
         if isinstance(counters, Done):
-            self._give_up_lost(who, counters.value)
+            await self._give_up_lost(who, counters.value)
         settled = await self._commands.settle(who.name)
         return {"settled": settled, "open": list(self._commands.uncertain)}
 
     # -- within
 
+    def _nobody_commands(self) -> None:
+        """Whoever commanded goes: what they armed is not handed on."""
+        self._react(self._supervisor.operator_present(None, self._now_us()))
+
+    async def _demand_fitness(self, who: Who, wavelength_nm: int) -> None:
+        """Whoever treats is still an operator, and trained for the wavelength; raises Declined."""
+        operator = await self._writer.run(Store.operator, who.name)
+        if operator is None or not operator.active:
+            raise Declined(403, "operator.inactive", f"{who.name} is no operator any more", "ask who is")
+        if not operator.trained(wavelength_nm, self._wall_clock()):
+            text = f"{who.name} has no training for {wavelength_nm} nm on record, or it has expired"
+            action = f"after the training: picolase user train {who.name} {wavelength_nm}"
+            raise Declined(403, "operator.training", text, action)
+
     def _take_lease(self, who: Who) -> None:
+        if not self._lease.held_by(who, self._now_us()):
+            self._lease.take(who, self._now_us())  # declined while another login holds it
+            self._nobody_commands()
         self._lease.take(who, self._now_us())
         self._supervisor.operator_present(
             who.name, self._now_us(), may_treat=who.operator.role.covers(Role.OPERATOR)
@@ -234,12 +271,20 @@ class Console:
         refused = self._supervisor.acknowledge([instance if latch else -1], self._now_us())
         return [asdict(reason) for reason in refused]
 
-    def _give_up_lost(self, who: Who, counters: Counters) -> None:
-        """Pulses that the device was told to forget and nobody recorded cannot come any more."""
+    async def _give_up_lost(self, who: Who, counters: Counters) -> None:
+        """Pulses that the device was told to forget and nobody recorded cannot come any more.
+
+        Nobody knows which session they belong to, so the unfinished one must not be gone on with.
+        """
         given_up = self._recorder.accept_gap(counters.acknowledged)
-        if given_up:
-            self._supervisor.pulses_settled(counters.acknowledged, self._now_us())
-            text = f"{given_up} pulses up to {counters.acknowledged} have no record and were given up"
+        if not given_up:
+            return
+        self._supervisor.pulses_settled(counters.acknowledged, self._now_us())
+        text = f"{given_up} pulses up to {counters.acknowledged} have no record and were given up"
+        self._note(who, text, Severity.ERROR)
+        abandoned = await self._treatment.abandon_if_any(who.name)
+        if abandoned is not None:
+            text = f"session {abandoned.id} was abandoned: it may have given some of those {given_up} pulses"
             self._note(who, text, Severity.ERROR)
 
     def _note(self, who: Who, text: str, severity: Severity) -> None:

@@ -189,7 +189,7 @@ class Daemon:
         self.blackbox = BlackBox(
             self.writer,
             now_us=now_us,
-            traffic=lambda: self.commands.laser.recent_traffic() if self.commands.laser else (),
+            traffic=self.commands.recent_traffic,
             report=self.reporter.report,
             new_id=new_id,
             on_failed=lambda text: self._note(EventKind.SYSTEM, Severity.ERROR, text),
@@ -205,6 +205,8 @@ class Daemon:
             lease=self.lease,
             reporter=self.reporter,
             fanout=self.fanout,
+            react=self._react,
+            wall_clock=wall_clock,
             now_us=now_us,
             idle_lock_s=config.safety.idle_lock_s,
         )
@@ -290,7 +292,7 @@ class Daemon:
         for feed in self.fanout.subscriptions:
             if feed.name == WATCHER:
                 feed.close()  # streams of the API end, so that its server can
-        if self.commands.laser is None:
+        if self.commands.connected is None:
             return  # no heartbeat leaves without a connection: the device's own watchdog has acted
         result = await asyncio.shield(self.commands.stop("daemon", "the daemon is shutting down"))
         _log.info("shutting down: %s", result)
@@ -312,7 +314,8 @@ class Daemon:
             await asyncio.wait({publishing}, timeout=SHUT_DOWN_S)
             publishing.cancel()
         await asyncio.wait({task for task in (recording, publishing) if task is not None})
-        await self.writer.close()
+        closing = asyncio.create_task(self.writer.close(), name="close the store")
+        await asyncio.wait({closing}, timeout=SHUT_DOWN_S)
 
     # -- the laser's side, synchronous
 

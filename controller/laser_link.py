@@ -10,7 +10,16 @@ from typing import TypeVar
 from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.recorder import Event, Recorder
-from controller.store import DeviceRecord, EventKind, SessionState, Severity, Store, StoreWriter
+from controller.store import (
+    CommandOutcome,
+    DeviceRecord,
+    EventKind,
+    SessionState,
+    Severity,
+    Store,
+    StoreError,
+    StoreWriter,
+)
 from controller.treatment import Treatment
 from hal.errors import LaserError, LinkError, LinkKind
 from hal.laser import Laser
@@ -68,8 +77,14 @@ class LaserLink:
 
     async def serve(self, laser: Laser, identity: LaserIdentity) -> None:
         """Make `laser` the one in use until cancelled; raises LaserError when it cannot be taken in."""
+        self._commands.connected = laser
         try:
-            await self._take_in(laser, identity)
+            try:
+                await self._take_in(laser, identity)
+            except StoreError as error:
+                self._commands.store_failed(error)
+                text = f"the record of {identity.serial} cannot be used: {error}"
+                raise LinkError(LinkKind.CLOSED, text, "it is tried again") from error
             await asyncio.Future()  # until the connection ends
         finally:
             self._let_go()
@@ -111,7 +126,8 @@ class LaserLink:
         self._on_about(identity, capabilities)
 
     def _let_go(self) -> None:
-        self._commands.laser = None
+        self._commands.before = self._commands.connected or self._commands.before
+        self._commands.connected = self._commands.laser = None
         self._commands.status = None
         self._recorder.acknowledging(None)
         self._treatment.limits = None
@@ -127,6 +143,8 @@ def _begin_with(store: Store, device: DeviceRecord, now_us: int) -> list[tuple[i
     return [
         (int(str(command.body["permit_id"])), int(str(command.body["pulses"])))
         for command in store.commands("grant", limit=PERMITS_RECALLED)
+        if command.body.get("serial") == device.serial
+        and command.outcome not in {CommandOutcome.REFUSED, CommandOutcome.FAILED}
     ]
 
 

@@ -46,6 +46,11 @@ class Lease:
             raise Declined(409, "lease", text, f"ask {held.who.name} to log out, or wait {left_s:.0f} s")
         self._held = Held(who, now_us + self._life_us)
 
+    def held_by(self, who: Who, now_us: int) -> bool:
+        """Whether this login holds it."""
+        held = self.holder(now_us)
+        return held is not None and held.who.token == who.token
+
     def renew(self, now_us: int) -> None:
         """What the holder does at the laser itself counts as use."""
         if self._held is not None:

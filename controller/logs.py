@@ -1,9 +1,12 @@
 """Logs: one format for everything the program and its libraries say."""
 
+import contextlib
 import logging
 import logging.handlers
+import queue
 import sys
-from collections.abc import Callable, MutableMapping
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -15,6 +18,7 @@ from controller.store import rfc3339
 LogFormat = Literal["human", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+FLUSH_S = 2.0  # [C] a terminal that takes nothing must not keep the program from ending
 _EVENT_WIDTH = 40  # [C] Aligns the values of most of our messages on a console of 120 columns.
 _SECRETS = frozenset({"password", "token", "password_hash", "authorization"})
 
@@ -86,6 +90,44 @@ def configure_logs(
         old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[None]:
+    """Write what is logged from a thread of its own: a stopped terminal or a full pipe holds up no caller.
+
+    At the end everything is written, as far as it can be within `FLUSH_S`.
+    """
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    waiting: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
+
+    def write() -> None:
+        while (record := waiting.get()) is not None:
+            for handler in handlers:
+                handler.handle(record)
+
+    writer = threading.Thread(target=write, name="logs", daemon=True)
+    root.handlers = [_Queued(waiting)]
+    writer.start()
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        waiting.put(None)
+        writer.join(FLUSH_S)
+
+
+class _Queued(logging.Handler):
+    """Hands records over as they are; `logging.handlers.QueueHandler` would format them here."""
+
+    def __init__(self, waiting: queue.SimpleQueue[logging.LogRecord | None]) -> None:
+        super().__init__()
+        self._waiting = waiting
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Never waits: the queue has no bound, and a program that logs without end has ended otherwise."""
+        self._waiting.put(record)
 
 
 def _hide_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -52,6 +52,12 @@ class PlanFile(Table):
     indication: str = Field(min_length=1, max_length=40, description="What is treated.")
     skin_type: SkinType = Field(description="Fitzpatrick skin type.")
     rehearsal: bool = Field(False, description="Whether the shutter stays closed.")
+    subject: str | None = Field(None, min_length=1, max_length=32, description="Pseudonym of who is treated.")
+    acknowledged: list[str] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Conditions the operator has confirmed (test_spot, ...).",
+    )
     beam: BeamTable
     treatment: TreatmentTable
 
@@ -68,7 +74,7 @@ class LoadedPlan:
 def parse_plan(text: str, path: Path) -> LoadedPlan:
     """The plan in `text`; raises TomlError with everything that is wrong with the file.
 
-    Only the form is checked here. Whether the plan may be carried out is `safety.limits`' question.
+    Only the form is checked here. Whether the plan may be carried out is `safety.plan_check`'s question.
     """
     file = parse(text, path, PlanFile)
     plan = TreatmentPlan(
@@ -85,5 +91,7 @@ def parse_plan(text: str, path: Path) -> LoadedPlan:
         passes=file.treatment.passes,
         series=tuple(file.treatment.series),
         rehearsal=file.rehearsal,
+        subject=file.subject,
+        acknowledged=tuple(file.acknowledged),
     )
     return LoadedPlan(plan, text, hashlib.sha256(text.encode()).hexdigest())

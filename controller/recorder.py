@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -90,7 +90,9 @@ class Recorder:
         self._queue: asyncio.Queue[_Pulse | Event] = asyncio.Queue(CAPACITY)
         self._unwritten: list[Event] = []
         self._sessions: dict[int, str | None] = {}
-        self._serial = ""
+        self._known_serial = ""
+        self._serial = ""  # the same while a connection serves it
+        self._conflicts: set[int] = set()
         self._acknowledge: Callable[[int], object] | None = None
         self._through = 0  # every pulse up to this number is on disk, or was before this database began
         self._beyond: set[int] = set()  # on disk, but something before them is missing
@@ -138,13 +140,16 @@ class Recorder:
         """Begin with a device and return how far its records go, None without any; raises StoreError."""
         through, recorded = await self._writer.run(_recorded_through, serial)
         beyond = await self._writer.run(_recorded_beyond, serial, through)
-        self._serial, self._through, self._recorded, self._beyond = serial, through, recorded, set(beyond)
+        self._known_serial, self._through, self._recorded = serial, through, recorded
+        self._beyond = set(beyond)
         self._device_counter = counters.pulse_number
         return through if recorded or through else None
 
     def acknowledging(self, acknowledge: Callable[[int], object] | None) -> None:
         """From now on acknowledge with this; None: the line is gone, nothing can be acknowledged."""
         self._acknowledge = acknowledge
+        # What is reported before the supervisor knows the laser would not be judged: it comes again.
+        self._serial = self._known_serial if acknowledge is not None else ""
         if acknowledge is not None and self._through:
             acknowledge(self._through)
 
@@ -178,13 +183,15 @@ class Recorder:
         await self.idle.wait()
 
     async def _write(self, batch: list[_Pulse | Event]) -> bool:
-        records = [await self._record(item) if isinstance(item, _Pulse) else item for item in batch]
         try:
+            records = [await self._record(item) if isinstance(item, _Pulse) else item for item in batch]
             new = await self._writer.run(_write, records)
         except PulseConflict as error:
             if len(batch) > 1:
                 return all([await self._write([item]) for item in batch])
-            self._on_trouble(str(error))
+            if error.pulse_number not in self._conflicts:  # the device repeats it; once is enough to say
+                self._conflicts.add(error.pulse_number)
+                self._on_trouble(str(error))
             return True
         except StoreError as error:
             self._on_store(False, str(error))
@@ -196,7 +203,7 @@ class Recorder:
         numbers = [
             item.report.pulse_number
             for item in batch
-            if isinstance(item, _Pulse) and item.serial == self._serial
+            if isinstance(item, _Pulse) and item.serial == self._known_serial
         ]
         if numbers:
             self._advance(numbers)
@@ -224,8 +231,8 @@ class Recorder:
             return None
         try:
             command = await self._writer.run(Store.command, grant_id(permit_id))
-        except (RecordRefused, StoreError):
-            return None
+        except RecordRefused:
+            return None  # no permit of this record's
         return str(command.body["session_id"])
 
     def _put(self, item: _Pulse | Event) -> bool:
@@ -254,8 +261,7 @@ def record_of(
     energy_b_mj = _measured(report.monitor_b_uj, _MEASURED_MAX_UJ, unknown, 1e3)
     set_energy_mj = report.set_energy_uj / 1e3
     spot_mm = report.spot_um / 1e3
-    delivered_mj = (energy_b_mj if energy_b_mj is not None else set_energy_mj) if aperture or unknown else 0.0
-    return PulseRecord(
+    record = PulseRecord(
         device_serial=serial,
         pulse_number=report.pulse_number,
         device_boot=report.boot,
@@ -273,7 +279,7 @@ def record_of(
         flags=frozenset(flag.name.lower() for flag in flags),
         aperture=aperture,
         unknown=unknown,
-        fluence_j_cm2=fluence_j_cm2(delivered_mj, spot_mm) if delivered_mj and spot_mm else 0.0,
+        fluence_j_cm2=0.0,
         session_id=session_id,
         wall_time=wall_time,
         mono_us=now_us,
@@ -281,6 +287,9 @@ def record_of(
         lamp_v=report.lamp_mv / 1e3,
         coolant_c=report.coolant_mc / 1e3,
     )
+    delivered_mj = record.delivered_energy_mj
+    fluence = fluence_j_cm2(delivered_mj, spot_mm) if delivered_mj and spot_mm else 0.0
+    return replace(record, fluence_j_cm2=fluence)
 
 
 def _measured(raw: int, saturated: int, unknown: bool, divisor: float) -> float | None:

@@ -12,7 +12,8 @@ from controller.commands import Commands
 from controller.laser_link import LaserLink
 from controller.mqtt import MqttHealth
 from controller.recorder import Recorder
-from controller.treatment import Session, Treatment
+from controller.session import Session
+from controller.treatment import Treatment
 from hal.reconnect import LineState
 from protocols.messages import Status, Telemetry
 from protocols.payloads import utc_text

@@ -26,6 +26,7 @@ from protocols.payloads import (
     utc_text,
 )
 from protocols.topics import FAULT_ALARM_IDS
+from safety.freshness import Input
 from safety.freshness import Quality as InputQuality
 from safety.latches import LatchId
 from safety.supervisor import Supervisor
@@ -140,7 +141,7 @@ class Teller:
 
     def _tell_alarms(self, status: Status | None) -> None:
         stamp = self._stamp()
-        latches = self._supervisor.view(self._now_us()).latches
+        latches = self._supervisor.latches
         faults = (status.faults, status.first_fault, status.faults_present) if status else ()
         key = (faults, latches)
         if key == self._alarms:
@@ -160,17 +161,16 @@ class Teller:
         self._fanout.tell(Kind.ALARMS, alarms)
 
     def _host(self) -> HostFacts:
-        view = self._supervisor.view(self._now_us())
-        session = self._treatment.session
+        session, latches = self._treatment.session, self._supervisor.latches
         return HostFacts(
-            link_up=view.serial is not None,
-            latches=tuple(latch.id.value for latch in view.latches),
-            first_cause=view.latches[0].id.value if view.latches else "",
+            link_up=self._supervisor.link is not None,
+            latches=tuple(latch.id.value for latch in latches),
+            first_cause=latches[0].id.value if latches else "",
             pulses_planned=session.plan.pulses if session else None,
             pulses_delivered=session.tally.given if session else None,
         )
 
     def _stamp(self) -> Stamp:
-        seen = self._supervisor.view(self._now_us()).inputs["status"].quality
+        seen = self._supervisor.quality(Input.STATUS, self._now_us())
         quality = {InputQuality.GOOD: Quality.GOOD, InputQuality.STALE: Quality.STALE}.get(seen, Quality.BAD)
         return Stamp(self._wall_clock(), self._now_us(), self._boot, self._simulated, quality)

@@ -9,8 +9,8 @@ or a stop interrupts the session, and only an operator's `resume` goes on with i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from controller.commands import NO_LASER, Commands, described
 from controller.declined import Declined
 from controller.plans import LoadedPlan, parse_plan
 from controller.recorder import Event, Recorder, grant_id
+from controller.session import Session, Tally
 from controller.store import (
     EventKind,
     PulseRecord,
@@ -44,50 +45,7 @@ SEEN_US: Final = SECOND  # [C] a diode lights and a heartbeat is answered within
 GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a session has given so far, from its recorded pulses."""
-
-    rehearsal: bool
-    given: int = 0
-    unknown: int = 0
-    energy_mj: float = 0.0
-    dose_j_cm2: float = 0.0
-
-    def add(self, pulse: PulseRecord) -> None:
-        """Count one pulse; in a rehearsal the light inside counts for the plan, and gives no dose."""
-        inside = self.rehearsal and not pulse.flags & {"skipped", "missing"}
-        self.given += pulse.delivered or inside
-        self.unknown += pulse.unknown
-        self.energy_mj += pulse.delivered_energy_mj
-        self.dose_j_cm2 += pulse.fluence_j_cm2 if pulse.delivered else 0.0
-
-
-@dataclass(slots=True)
-class Session:
-    """The session in hand: its plan, what it has given, and the set-point it is armed for."""
-
-    record: SessionRecord
-    plan: TreatmentPlan
-    committed: CommittedSetPoint
-    tally: Tally
-    arm_epoch: int | None = None  # of the arming that serves it; None: not armed
-    tripped: str = ""  # why it is to be interrupted
-    wait_until_us: int = 0  # after a refused grant
-    used_us: int = 0  # when it was armed, or the last pulse came
-    ended: str = ""  # how: done, interrupted or abandoned
-
-    @property
-    def state(self) -> str:
-        """In a word, for people."""
-        return self.ended or (
-            "tripped" if self.tripped else "armed" if self.arm_epoch is not None else "open"
-        )
-
-    @property
-    def remaining(self) -> int:
-        """Pulses of the plan that were not given yet."""
-        return max(0, self.plan.pulses - self.tally.given)
+Fit = Callable[[int], Awaitable[None]]
 
 
 class Treatment:
@@ -124,12 +82,18 @@ class Treatment:
         loaded = parse_plan(text, Path(file))
         return loaded, check_plan(loaded.plan, self._connected_limits())
 
-    async def open(self, operator: str, text: str, file: str, eyewear_nm: int, checklist: bool) -> Session:
-        """Open a session for a new plan: check, confirm, set-point read back, record. All or nothing."""
+    async def open(
+        self, operator: str, text: str, file: str, eyewear_nm: int, checklist: bool, *, fit: Fit
+    ) -> Session:
+        """Open a session for a new plan: check, confirm, set-point read back, record. All or nothing.
+
+        `fit` declines an operator who may not treat with the plan's wavelength.
+        """
         loaded, refused = self.check(text, file)
         if refused:
             raise Declined.for_plan(refused)
         _demand_confirmations(loaded.plan, eyewear_nm, checklist)
+        await fit(loaded.plan.wavelength_nm)
         unfinished = await self._writer.run(Store.resumable_session, self.serial)
         if unfinished is not None:
             text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
@@ -145,9 +109,11 @@ class Treatment:
             planned_pulses=loaded.plan.pulses,
             now_us=self._now_us(),
         )
-        return self._take_in_hand(Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal)))
+        return self._take_in_hand(
+            Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal), operator)
+        )
 
-    async def resume(self, operator: str, eyewear_nm: int, checklist: bool) -> Session:
+    async def resume(self, operator: str, eyewear_nm: int, checklist: bool, *, fit: Fit) -> Session:
         """Take the unfinished session in hand again, with what remains of it."""
         limits = self._connected_limits()
         record = await self._writer.run(Store.resumable_session, self.serial)
@@ -155,6 +121,7 @@ class Treatment:
             raise Declined(409, "session.none", "there is no session to resume", "run a plan")
         plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
         _demand_confirmations(plan, eyewear_nm, checklist)
+        await fit(plan.wavelength_nm)
         if refused := check_plan(plan, limits):
             raise Declined.for_plan(refused)
         if not self._recorder.balanced:
@@ -164,13 +131,22 @@ class Treatment:
         tally = await self._writer.run(_tally, record.id, plan.rehearsal)
         if record.state is not SessionState.OPEN:
             record = await self._move(record, SessionState.OPEN, operator)
-        return self._take_in_hand(Session(record, plan, committed, tally))
+        return self._take_in_hand(Session(record, plan, committed, tally, operator))
 
     async def abandon(self, operator: str) -> SessionRecord:
         """End the unfinished session for good."""
-        record = await self._writer.run(Store.resumable_session, self.serial)
+        record = await self.abandon_if_any(operator)
         if record is None:
             raise Declined(409, "session.none", "there is no session to abandon", "nothing has to be done")
+        return record
+
+    async def abandon_if_any(self, operator: str) -> SessionRecord | None:
+        """End the unfinished session for good, if there is one; the laser is stopped if it serves it."""
+        record = await self._writer.run(Store.resumable_session, self.serial)
+        if record is None:
+            return None
+        if self.session is not None and self.session.arm_epoch is not None:
+            await asyncio.shield(self._commands.stop(operator, "the session is abandoned"))
         self._let_go()
         return await self._move(record, SessionState.ABANDONED, operator)
 
@@ -184,6 +160,9 @@ class Treatment:
                 "no session is in hand",
                 "`picolase plan run FILE` or `plan resume` first",
             )
+        if session.confirmed_by != operator:
+            text = f"the session stands on the confirmations of {session.confirmed_by}"
+            raise Declined(409, "session.confirmed", text, "resume it with your own: `picolase plan resume`")
         beam = session.plan.beam
         if beam is Beam.APERTURE and not status.aiming_on:
             aimed = await self._aim(operator)
@@ -287,7 +266,7 @@ class Treatment:
         if status is None or not self._recorder.balanced or self._supervisor.granting_refused(self._now_us()):
             return  # not READY yet, a foot still down, pulses not all on disk: the next Status asks again
         permit = Permit(
-            permit_id=self._new_permit_id(),
+            permit_id=await self._fresh_permit_id(),
             pulses=session.plan.series_left(session.tally.given),
             beam=session.plan.beam,
             committed=session.committed,
@@ -297,12 +276,24 @@ class Treatment:
         outcome = await self._commands.carry_out(
             "grant",
             "daemon",
-            {"permit_id": permit.permit_id, "pulses": permit.pulses, "session_id": session.record.id},
+            {
+                "permit_id": permit.permit_id,
+                "pulses": permit.pulses,
+                "session_id": session.record.id,
+                "serial": self.serial,
+            },
             lambda laser: laser.grant(permit, self._commands.status or status),
             command_id=grant_id(permit.permit_id),
         )
         if not isinstance(outcome, Done):
             session.wait_until_us = self._now_us() + GRANT_AGAIN_US
+
+    async def _fresh_permit_id(self) -> int:
+        """One that no permit of this record ever had: its pulses must lead to one session only."""
+        while True:
+            permit_id = self._new_permit_id()
+            if not await self._writer.run(Store.has_command, grant_id(permit_id)):
+                return permit_id
 
     async def _finish(self, session: Session) -> None:
         if not self._recorder.balanced:

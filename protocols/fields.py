@@ -53,14 +53,6 @@ class Int:
         if type(value) is not int or not self.low <= value <= self.high:
             raise FieldError(field, value, f"an integer from {self.low} to {self.high} {self.unit}".rstrip())
 
-    def pack(self, value: int) -> int:
-        """The value as `struct` packs it."""
-        return value
-
-    def unpack(self, raw: int) -> int:
-        """The value from what `struct` unpacked; raises ValueError for what is not allowed."""
-        return raw
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -76,13 +68,9 @@ class Choice:
         if not isinstance(value, self.type):
             raise FieldError(field, value, f"one of {', '.join(m.name for m in self.type)}")
 
-    def pack(self, value: enum.IntEnum) -> int:
-        """The value as `struct` packs it."""
-        return value.value
-
     def unpack(self, raw: int) -> enum.IntEnum:
         """The value from what `struct` unpacked; raises ValueError for what is not allowed."""
-        return self.type(raw)  # ValueError here is turned into the one parse error by the caller
+        return member_of(self.type, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +89,31 @@ class SetOf:
 
     def pack(self, value: frozenset[enum.IntEnum]) -> int:
         """The value as `struct` packs it."""
-        return sum(1 << member for member in value)
+        return bits_of(value)
 
     def unpack(self, raw: int) -> frozenset[enum.IntEnum]:
         """The value from what `struct` unpacked; raises ValueError for what is not allowed."""
         return members_of(self.type, raw)
 
 
-@functools.lru_cache(maxsize=4096)  # the same few sets arrive twenty times a second
+# The same few members and sets come and go twenty times a second.
+@functools.lru_cache(maxsize=4096)
+def member_of(type_: type[enum.IntEnum], number: int) -> enum.IntEnum:
+    """The member of that number; raises ValueError where there is none."""
+    return type_(number)
+
+
+@functools.lru_cache(maxsize=4096)
+def bits_of(members: frozenset[enum.IntEnum]) -> int:
+    """One bit for each member's number."""
+    return sum(1 << member for member in members)
+
+
+@functools.lru_cache(maxsize=4096)
 def members_of(type_: type[enum.IntEnum], bits: int) -> frozenset[Any]:
     """The members whose bit is set; raises ValueError for a bit that no member has."""
     members = frozenset(member for member in type_ if bits >> member & 1)
-    if sum(1 << member for member in members) != bits:
+    if bits_of(members) != bits:
         raise ValueError(f"bits {bits:#x} name no {type_.__name__}")
     return members
 
@@ -129,10 +130,6 @@ class Bool:
         """Raise FieldError unless `value` is allowed."""
         if type(value) is not bool:
             raise FieldError(field, value, "True or False")
-
-    def pack(self, value: bool) -> int:
-        """The value as `struct` packs it."""
-        return int(value)
 
     def unpack(self, raw: int) -> bool:
         """The value from what `struct` unpacked; raises ValueError for what is not allowed."""

@@ -7,13 +7,13 @@ device's monotonic microseconds since boot unless a field says otherwise.
 from __future__ import annotations
 
 import enum
-import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Self, get_type_hints
 
 from protocols.faults import Fault
-from protocols.fields import COUNT_MAX, U32_MAX, Bool, Choice, FieldKind, SetOf, i32, u8, u16, u32, u64
+from protocols.fields import COUNT_MAX, U32_MAX, Bool, Choice, SetOf, i32, u8, u16, u32, u64
 from protocols.interlocks import Interlock
+from protocols.layout import Layout
 from protocols.refusals import Refusal
 from protocols.states import State
 
@@ -102,7 +102,7 @@ class PulseFlag(enum.IntEnum):
     WIDTH = 8
     MONITORS_DISAGREE = 9
     COMPARATOR = 10
-    SKIPPED = 11  # numbered, but the last check before the trigger refused: no light
+    SKIPPED = 11  # numbered, but permission was lost before the trigger or just after it: no light
 
 
 class Leave(enum.IntEnum):
@@ -156,13 +156,11 @@ class Message:
     answer: ClassVar[type[Message] | None] = None
 
     def __post_init__(self) -> None:
-        for name, kind in layout(type(self)).fields:
-            kind.check(name, getattr(self, name))
+        layout(type(self)).check(self)
 
     def encode(self) -> bytes:
         """The payload: packed little-endian fields in declared order."""
-        shape = layout(type(self))
-        return shape.packer.pack(*[kind.pack(getattr(self, name)) for name, kind in shape.fields])
+        return layout(type(self)).pack(self)
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -170,16 +168,7 @@ class Message:
         shape = layout(cls)
         if len(payload) != shape.packer.size:
             raise ValueError(f"{cls.__name__} has {shape.packer.size} bytes, not {len(payload)}")
-        raw = shape.packer.unpack(payload)
-        return cls(*[kind.unpack(value) for (_, kind), value in zip(shape.fields, raw, strict=True)])
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Field kinds of a message and the packer made from them."""
-
-    fields: tuple[tuple[str, FieldKind], ...]
-    packer: struct.Struct
+        return cls(*shape.unpack(payload))
 
 
 _LAYOUTS: Final[dict[type[Message], Layout]] = {}
@@ -191,9 +180,7 @@ def layout(message: type[Message]) -> Layout:
     if known is None:
         hints = get_type_hints(message, include_extras=True)
         kinds = ((name, getattr(hint, "__metadata__", None)) for name, hint in hints.items())
-        fields = tuple((name, metadata[0]) for name, metadata in kinds if metadata)
-        known = Layout(fields, struct.Struct("<" + "".join(kind.code for _, kind in fields)))
-        _LAYOUTS[message] = known
+        known = _LAYOUTS[message] = Layout(tuple((name, data[0]) for name, data in kinds if data))
     return known
 
 

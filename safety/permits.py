@@ -106,7 +106,12 @@ class PermitBooks:
             self.open = None
 
     def recall(self, permit_id: int, pulses: int) -> None:
-        """A permit from the record of an earlier process, whose pulses may still be reported."""
+        """A permit from the record of an earlier process, whose pulses may still be reported.
+
+        One that this process knows already stays as it is known.
+        """
+        if permit_id in self._permits:
+            return
         self._keep(Permit(permit_id, pulses, granted=True))
 
     def leave(self, now_us: int) -> None:

@@ -39,6 +39,7 @@ from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow, Su
 from safety.reasons import HostReason, reason
 
 LOOP_LAG_MAX_US: Final = 100_000  # [C] two heartbeats; the permit lives for four
+_NO_LIGHT: Final = frozenset({PulseFlag.SKIPPED, PulseFlag.MISSING})
 
 
 class Supervisor:
@@ -54,6 +55,7 @@ class Supervisor:
         self._loop_lag_max_us = loop_lag_max_us
         self._last_link: LinkFacts | None = None
         self._plans_loaded = 0
+        self._latched_instance = 0  # the device's fault that DEVICE_FAULT mirrors
         self._known = Known(max_age_us or {}, now_us)
         self._known.latches.set(LatchId.START_UP, "nothing is known of the laser yet", now_us)
 
@@ -267,6 +269,20 @@ class Supervisor:
             return None
         return Heartbeat(self._known.device.challenge, self._known.books.intent)
 
+    @property
+    def latches(self) -> tuple[Latch, ...]:
+        """The standing latches, in the order in which they tripped."""
+        return self._known.latches.standing()
+
+    @property
+    def link(self) -> LinkFacts | None:
+        """What is known of the connected laser; None without one."""
+        return self._known.link
+
+    def quality(self, which: Input, now_us: int) -> Quality:
+        """What one input is worth now."""
+        return self._known.freshness.view(which, now_us).quality
+
     def view(self, now_us: int) -> SupervisorView:
         """Everything there is to show."""
         return self._known.view(now_us)
@@ -282,7 +298,7 @@ class Supervisor:
             return self._trip(LatchId.BAD_INPUT, "the device's clock went back", now_us)
         self._known.device = status
         self._known.freshness.note(Input.STATUS, now_us, text=status.state.name)
-        reactions = self._device_fault(status, before, now_us)
+        reactions = self._device_fault(status, now_us)
         problem = self._known.sequence.told(status.pulse_number, now_us)
         if problem:
             reactions += self._trip(LatchId.COUNTER_GAP, problem, now_us)
@@ -306,15 +322,15 @@ class Supervisor:
                 reactions += self._permission_lost(why, now_us)
         return reactions
 
-    def _device_fault(self, status: Status, before: Status | None, now_us: int) -> list[Reaction]:
+    def _device_fault(self, status: Status, now_us: int) -> list[Reaction]:
         reactions: list[Reaction] = []
-        instance_before = before.fault_instance if before is not None else status.fault_instance
-        if not gate.has_fault(status) or status.fault_instance != instance_before:
+        if not gate.has_fault(status) or status.fault_instance != self._latched_instance:
             for latch in self._known.latches.standing():
                 if latch.id is LatchId.DEVICE_FAULT:
                     self._known.latches.clear(latch.id)
                     reactions.append(LatchCleared(latch))
         if gate.has_fault(status):
+            self._latched_instance = status.fault_instance
             text = f"{status.first_fault.name.lower()}, instance {status.fault_instance}"
             reactions += self._trip(LatchId.DEVICE_FAULT, text, now_us)
         return reactions
@@ -343,7 +359,7 @@ class Supervisor:
         if PulseFlag.UNKNOWN in report.flags:
             self._known.unknown_pulses.add(number)
             reactions += self._trip(LatchId.UNCERTAIN, f"pulse {number} was not measured", now_us)
-        if self._known.plan is None or permit is None or PulseFlag.SKIPPED in report.flags:
+        if self._known.plan is None or permit is None or report.flags & _NO_LIGHT:
             return reactions
         if permit.plan_number == self._known.plan.number:
             self._known.plan = replace(self._known.plan, done=self._known.plan.done + 1)

@@ -29,7 +29,7 @@ def run(app: App, until_stdin_closes: bool) -> None:
     Stays in the foreground and logs to standard error, or where [log] says. Ctrl-C or SIGTERM stops the
     laser, writes what is left, and ends it with status 0.
     """
-    from controller.logs import configure_logs
+    from controller.logs import configure_logs, in_background
 
     config = app.config
     log = config.log
@@ -40,7 +40,9 @@ def run(app: App, until_stdin_closes: bool) -> None:
             Exit.BAD_INPUT,
             f"log.file = {log.file} cannot be opened [{error.strerror}]. Correct it, or make it writable.",
         ) from error
-    if not asyncio.run(_serve(config, until_stdin_closes=until_stdin_closes)):
+    with in_background():
+        asked = asyncio.run(_serve(config, until_stdin_closes=until_stdin_closes))
+    if not asked:
         raise CommandFailed(
             Exit.FAILED, "A part of the daemon failed, so it stopped the laser and ended; see its log."
         )

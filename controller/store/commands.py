@@ -20,6 +20,10 @@ class CommandReads(AuditReads):
             raise RecordRefused(f"there is no command {command_id!r}", "check the id; nothing was changed")
         return _command(row)
 
+    def has_command(self, command_id: str) -> bool:
+        """Whether a command of this id was recorded."""
+        return self._row("SELECT 1 FROM command WHERE id = ?", (command_id,)) is not None
+
     def open_commands(self) -> list[CommandRecord]:
         """Return the commands of unknown fate, oldest first: without outcome (after a crash) or uncertain."""
         rows = self._rows(

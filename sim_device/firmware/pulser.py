@@ -157,9 +157,12 @@ class Pulser:
             shot.comparator,
         )
         verdict = judge(shot.order.expected, readings)
+        flags = shot.report.flags - {PulseFlag.UNKNOWN} | verdict.flags
+        if shot.withdrawn and PulseFlag.MISSING in flags:
+            flags = flags - {PulseFlag.MISSING} | {PulseFlag.SKIPPED}  # no light was meant to come any more
         report = replace(
             shot.report,
-            flags=shot.report.flags - {PulseFlag.UNKNOWN} | verdict.flags,
+            flags=flags,
             monitor_a_uj=readings.monitor_a_uj,
             monitor_b_uj=readings.monitor_b_uj,
             pulse_width_ps=min(U32, readings.pulse_width_ps),

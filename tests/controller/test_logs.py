@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from controller.logs import LogFormat, LogLevel, configure_logs
+from controller.logs import LogFormat, LogLevel, configure_logs, in_background
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
 
@@ -130,3 +131,18 @@ def test_a_file_is_followed_when_it_is_rotated(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_raises(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         configure_logs("json", "info", wall_clock=lambda: NOW, file=tmp_path / "nowhere" / "p.log")
+
+
+def test_a_reader_that_takes_nothing_holds_up_nobody_who_logs() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe, os.fdopen(reading) as reader:
+        os.set_blocking(reading, True)
+        configure_logs("human", "info", wall_clock=lambda: NOW, stream=pipe)
+        lines = 3_000  # more than a pipe holds
+        with in_background():
+            for number in range(lines):
+                logging.getLogger("x").info("line %d %s", number, "." * 100)
+            # Here the writer has long been stuck, and we are not.
+            read = [reader.readline() for _ in range(lines)]
+        assert "line 0 " in read[0]
+        assert f"line {lines - 1} " in read[-1]

@@ -101,7 +101,11 @@ WRONG: list[tuple[str, Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "expected"), WRONG, ids=lambda case: str(sorted(case) if isinstance(case, set) else case)[:30])
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    WRONG,
+    ids=lambda case: str(sorted(case) if isinstance(case, set) else case)[:30],
+)
 def test_each_wrong_field_is_refused_for_exactly_its_reasons(
     field: str, value: object, expected: set[str]
 ) -> None:

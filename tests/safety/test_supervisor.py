@@ -835,3 +835,15 @@ def test_the_tasks_that_ended_are_named() -> None:
     desk.supervisor.task_ended("writer", desk.now_us)
     desk.supervisor.task_ended("mqtt", desk.now_us)
     assert desk.supervisor.view(desk.now_us).inputs["tasks"].text == "mqtt, writer"
+
+
+def test_the_single_questions_answer_as_the_whole_view_does() -> None:
+    stale = Desk().in_ready()
+    stale.wait(1_000_000)
+    stale.take(stale.supervisor.tick(stale.now_us))
+    for desk in (Desk(), Desk().in_standby(), stale):
+        view = desk.supervisor.view(desk.now_us)
+        assert desk.supervisor.latches == view.latches
+        assert (desk.supervisor.link.serial if desk.supervisor.link else None) == view.serial
+        for which in Input:
+            assert desk.supervisor.quality(which, desk.now_us) is view.inputs[which.value].quality

@@ -1,0 +1,9 @@
+"""`picolase sim` with a firmware built from another interface definition: its hash differs in one bit."""
+
+from protocols import interface
+
+interface.INTERFACE_HASH ^= 1  # type: ignore[misc]  # before anything takes a copy of it
+
+from sim_device.cli import sim  # noqa: E402  # only now
+
+sim()

@@ -1,0 +1,471 @@
+"""A whole picolase in real processes: started, killed, frozen, and judged by the plant's truth.
+
+The judge is the plant's own truth, read over the simulator's control socket, and the database, read without
+the daemon. Real processes are waited for by short polls, each with a deadline that says what did not come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from controller.client import ApiRefusal, Client, ClientError, Endpoint
+from controller.course import ENDED
+from controller.operators import add_operator
+from controller.processes import Child
+from controller.stage import PYTHON
+from controller.store import PulseRecord, Reader, Role, SessionRecord, SessionState, Store
+from sim_device.control import AsyncControl, ControlError
+
+MARK = "PICOLASE_TEST_MARK"
+OPERATOR, PASSWORD = "operator", "a long word for tests 7"
+SERIAL = "PL755-0001"
+SPEED = 1_000  # of self-test and warm-up; nothing of them is left out
+START_S = 20.0
+STEP_S = 15.0
+POLL_S = 0.02
+STOP_US = 250_000  # DESIGN: host silent to no emission
+TRIES = 4
+QUICK_S = 0.02  # what a look at the device's clock may take, so that it dates what follows
+WAVELENGTH_NM = 755
+
+PLAN = """\
+format = 1
+name = "Test"
+indication = "tattoo"
+skin_type = "II"
+rehearsal = false
+
+[beam]
+wavelength_nm = 755
+mode_width_ps = 750
+handpiece = "zoom"
+spot_mm = 3.5
+pulse_energy_mj = 173.0
+rep_rate_hz = 5.0
+
+[treatment]
+passes = 1
+series = {series}
+"""
+
+Status = dict[str, Any]
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def plan(*series: int) -> str:
+    """A plan at 5 Hz with these series."""
+    return PLAN.format(series=list(series))
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the plant saw since its process was started."""
+
+    now_us: int
+    total: int
+    aperture: int
+    times_us: tuple[int, ...]  # of the latest pulses that left the aperture
+
+    @property
+    def last_us(self) -> int:
+        return self.times_us[-1] if self.times_us else 0
+
+
+class Rig:
+    """One laser and its daemon in `folder`; with a `template`, the laser is warm-started and calibrated."""
+
+    def __init__(self, folder: Path, template: Path | None = None) -> None:
+        self.folder = folder
+        self.port = folder / "laser0"
+        self.url = str(self.port)
+        self.state = folder / "device"
+        self.database = folder / "picolase.db"
+        self.config = folder / "picolase.toml"
+        self.api = folder / "daemon.sock"
+        self.laser: Child | None = None
+        self.daemon: Child | None = None
+        self.control = AsyncControl(folder / "laser.sock")
+        self.client = Client(Endpoint(socket=self.api))
+        self.more: list[Child] = []
+        self.mqtt_port: int | None = None
+        self.boot = ""  # of the daemon that the operator is logged in to
+        self.settings = ""  # more of the configuration
+        if template is not None:
+            shutil.copytree(template / "device", self.state)
+            shutil.copy(template / "picolase.db", self.database)
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for child in (self.daemon, *reversed(self.more), self.laser):
+            if child is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGCONT)
+                await child.end()
+        await self.client.__aexit__(None, None, None)
+        await self.control.close()
+
+    # -- processes
+
+    async def start(self) -> None:
+        """Both processes, up to STANDBY with the operator logged in and nothing latched."""
+        await self.start_laser()
+        await self.start_under_daemon()
+
+    async def start_under_daemon(self) -> None:
+        """The daemon for a laser that runs, up to STANDBY with the operator logged in and nothing latched."""
+        await self.start_daemon()
+        await self.login_again()
+        await self.until_standby()
+        await self.acknowledge()
+
+    async def start_laser(self, *options: str, program: tuple[str, ...] = ()) -> str:
+        """Start the simulated laser with the key on; returns what it says of itself."""
+        served: tuple[str, ...] = () if "--tcp" in options else ("--pty", str(self.port))
+        command = [*(program or (*PYTHON, "controller.cli", "sim")), *served, *options]
+        command += ["--control", str(self.folder / "laser.sock"), "--state", str(self.state)]
+        command += ["--key-on", "--warm-up-speed", str(SPEED), "--until-stdin-closes"]
+        if "--docked" not in options:
+            command.append("--undocked")
+        self.laser = await Child.start("laser", command, self.folder / "laser.log")
+        return await self.laser.first_line(START_S)
+
+    async def start_daemon(self) -> Child:
+        """Start the daemon and wait until it answers."""
+        self.daemon = await self.launch_daemon()
+        await self.until("the daemon answers", lambda _: True, START_S)
+        return self.daemon
+
+    async def launch_daemon(self, prefix: tuple[str, ...] = ()) -> Child:
+        """Start the daemon without waiting for it."""
+        self.write_config()
+        command = [*prefix, *PYTHON, "controller.cli", "run"]
+        command += ["--config", str(self.config), "--until-stdin-closes"]
+        return await Child.start("daemon", command, self.folder / "daemon.log")
+
+    def write_config(self) -> None:
+        text = f'[device]\nurl = "{self.url}"\n{self.settings}\n'
+        text += f'[store]\npath = "{self.database}"\n[api]\nsocket = "{self.api}"\n'
+        if self.mqtt_port is not None:
+            text += f'[mqtt]\nenabled = true\nhost = "127.0.0.1"\nport = {self.mqtt_port}\n'
+        self.config.write_text(text)
+
+    async def kill(self, *children: Child | None) -> None:
+        """`kill -9` of all of them at once; they are gone when this returns.
+
+        So is the laser's port, as a device's that is unplugged: the link that a killed simulator cannot
+        remove would lead to whoever is given its terminal's number next, perhaps another test's laser.
+        """
+        dying = [child for child in children if child is not None]
+        for child in dying:
+            os.kill(child.pid, signal.SIGKILL)
+        if self.laser in dying:
+            self.port.unlink(missing_ok=True)
+        for child in dying:
+            assert await child.end() == -signal.SIGKILL, f"{child.name} was not running any more"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the daemon a signal."""
+        assert self.daemon is not None
+        os.kill(self.daemon.pid, number)
+
+    async def stop_dating(self, act: Callable[[], object]) -> int:
+        """Do `act` and return a device time that lies at most 20 ms before it."""
+        for _ in range(100):
+            before_s = time.monotonic()
+            now_us: int = (await self.control.state())["now_us"]
+            if time.monotonic() - before_s <= QUICK_S:
+                act()
+                return now_us
+        raise AssertionError("the machine is too busy to date anything to 20 ms")
+
+    # -- people
+
+    async def login(self) -> None:
+        await self.client.login(OPERATOR, PASSWORD)
+
+    async def login_again(self) -> None:
+        """Log in to a daemon that was started anew; the login at one that has lived on holds its lease."""
+        if self.boot != (boot := (await self.client.status())["boot"]):
+            await self.login()
+            self.boot = boot
+
+    async def until_standby(self) -> None:
+        await self.until("STANDBY", lambda now: state(now) == "standby", START_S)
+
+    async def acknowledge(self) -> list[str]:
+        """Acknowledge everything that is latched as soon as it may be; returns the names of the latches."""
+        names: list[str] = []
+
+        async def nothing_latched() -> bool:
+            latches = (await self.client.status())["supervisor"]["latches"]
+            for latch in latches:
+                named = {"name": latch["name"], "instance": latch["instance"]}
+                answer = await self.client.acknowledge([named])
+                names.extend(cleared["name"] for cleared in answer["cleared"])
+            return not latches
+
+        await self.wait("nothing is latched", nothing_latched)
+        return names
+
+    async def begin(self, text: str) -> str:
+        """Open a session for the plan; returns its identity."""
+        return str((await self.client.open_session(text, "plan", WAVELENGTH_NM, checklist=True))["id"])
+
+    async def resume(self) -> Mapping[str, Any]:
+        """Take the interrupted session in hand as soon as the books allow it."""
+        session: dict[str, Any] = {}
+
+        async def resumed() -> bool:
+            try:
+                session.update(await self.client.resume_session(WAVELENGTH_NM, checklist=True))
+            except ApiRefusal:
+                return False
+            return True
+
+        await self.wait("the session is resumed", resumed)
+        return session
+
+    async def arm(self) -> None:
+        """Arm and wait for the permit of the next series.
+
+        A machine that is too busy trips the laser, as it must (loop_lag, stale); then it is done once more.
+        """
+        for _ in range(TRIES):
+            answer: dict[str, Any] = {}
+
+            async def armed(answer: dict[str, Any] = answer) -> bool:
+                answer.clear()
+                answer.update(await self.client.arm())
+                return bool(answer["outcome"] == "done")
+
+            with contextlib.suppress(ApiRefusal):  # the session was let go meanwhile
+                await self.wait("arming", armed, answer.__repr__)
+            now = await self.until("a permit", lambda now: permitted(now) or not in_hand(now))
+            if in_hand(now):
+                return
+            await self._go_on_after_a_lag()
+        raise AssertionError("the machine is too busy to arm a laser on it")
+
+    async def _go_on_after_a_lag(self) -> None:
+        names = await self.acknowledge()
+        assert set(names) <= {"loop_lag", "stale", "device_fault"}, f"the session was ended by {names}"
+        await self.until_standby()
+        await self.resume()
+
+    async def foot(self, to: str) -> None:
+        await self.control.operate("foot", to=to)
+
+    async def fire(self) -> None:
+        """Press for one series and release when its permit is used up."""
+        await self.foot("press")
+        await self.until("the series ends", lambda now: not permitted(now), 30)
+        await self.foot("release")
+
+    async def finish(self, session_id: str) -> None:
+        """Fire what remains, armed already, until the session is done."""
+        while self.session(session_id).remaining_pulses:
+            now = await self.until("a permit", lambda now: permitted(now) or not in_hand(now))
+            if permitted(now):
+                await self.fire()
+            elif self.session(session_id).remaining_pulses:
+                await self._go_on_after_a_lag()
+                await self.arm()
+        await self.ended(session_id)
+        await self.until_standby()
+
+    async def ended(self, session_id: str) -> str:
+        """Wait until the daemon has let go of the session, and the record says how it ended: return that."""
+        await self.until("the session is let go", lambda now: not in_hand(now), 30)
+
+        async def told() -> bool:
+            return self.session(session_id).state is not SessionState.OPEN
+
+        await self.wait("the session's end is recorded", told)
+        return self.session(session_id).state.value
+
+    # -- witnesses
+
+    async def truth(self) -> Truth:
+        told = await self.control.truth(last=500)
+        times_us = tuple(pulse["time_us"] for pulse in told["pulses"] if pulse["aperture"])
+        return Truth(told["now_us"], told["total"], told["aperture"], times_us)
+
+    async def device_time(self, after_us: int) -> None:
+        """Wait until the device's clock has passed `after_us`."""
+
+        async def passed() -> bool:
+            return bool((await self.control.state())["now_us"] > after_us)
+
+        await self.wait(f"the device's clock passes {after_us}", passed)
+
+    async def pulses_given(self, count: int) -> None:
+        """Wait until so many pulses have left the aperture since the laser's process was started."""
+
+        async def given() -> bool:
+            return (await self.truth()).aperture >= count
+
+        await self.wait(f"{count} pulses leave the aperture", given)
+
+    def session(self, session_id: str) -> SessionRecord:
+        with Reader.open(self.database) as reader:
+            return reader.session(session_id)
+
+    def records(self) -> list[PulseRecord]:
+        """All pulses on disk, in their order."""
+        found: list[PulseRecord] = []
+        with Reader.open(self.database) as reader:
+            while page := reader.pulses(SERIAL, after=found[-1].pulse_number if found else 0):
+                found += page
+        return found
+
+    async def balanced(self) -> list[PulseRecord]:
+        """Wait until the books are closed, then demand of the records what must hold after anything."""
+        await self.until("every pulse is recorded", at_rest)
+        device: dict[str, Any] = {}
+
+        async def forgotten() -> bool:
+            device.update(await self.control.device())
+            return bool(device["acknowledged"] == device["pulse_number"])
+
+        await self.wait("the device's reports are acknowledged", forgotten, lambda: str(device))
+        found = self.records()
+        assert [pulse.pulse_number for pulse in found] == list(range(1, device["pulse_number"] + 1))
+        assert not device["broken"]
+        with Reader.open(self.database) as reader:
+            assert reader.check() == []
+        return found
+
+    # -- waiting
+
+    async def until(self, what: str, wanted: Callable[[Status], bool], limit_s: float = STEP_S) -> Status:
+        """The first status that is as wanted; a daemon that does not answer is waited for."""
+        told: Status = {}
+
+        async def as_wanted() -> bool:
+            told.clear()
+            told.update(await self.client.status())
+            return wanted(told)
+
+        await self.wait(what, as_wanted, lambda: _short(told), limit_s)
+        return told
+
+    async def wait(
+        self,
+        what: str,
+        come: Callable[[], Awaitable[bool]],
+        seen: Callable[[], str] = str,
+        limit_s: float = STEP_S,
+    ) -> None:
+        """Poll until it has come; fails with what was seen last and the end of the logs."""
+        deadline_s = time.monotonic() + limit_s
+        last = ""
+        while True:
+            try:
+                if await come():
+                    return
+                last = ""
+            except ApiRefusal as error:
+                if error.code.startswith("session"):
+                    raise
+                last = f"{error} {error.reasons} {error.problems}"
+            except (ClientError, ControlError) as error:
+                last = f"{type(error).__name__}: {error}"
+            if time.monotonic() > deadline_s:
+                raise AssertionError(
+                    f"not within {limit_s:g} s: {what}; {last} {seen()}\n{self.log_tail()}\n"
+                    f"laser: {await self._laser()}"
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def _laser(self) -> object:
+        try:
+            seen = await self.control.state()
+        except ControlError as error:
+            return error
+        return {key: seen[key] for key in ("now_us", "speed", "slipped_us", "powered", "running", "state")}
+
+    def log(self) -> str:
+        """What the daemons of this folder have logged."""
+        log = self.folder / "daemon.log"
+        return log.read_text() if log.exists() else ""
+
+    def log_tail(self) -> str:
+        return "\n".join(self.log().splitlines()[-15:])
+
+
+def state(now: Status) -> str:
+    """The laser's state, empty when it is not known."""
+    laser = now.get("laser")
+    return str(laser["state"]) if laser and laser["quality"] == "good" else ""
+
+
+def permitted(now: Status) -> bool:
+    """Whether the foot would fire."""
+    return state(now) in {"ready", "emitting"} and bool(now["laser"]["permit_pulses_left"])
+
+
+def in_hand(now: Status) -> bool:
+    """Whether a session is carried out; the last one stays shown after its end."""
+    return now["session"] is not None and now["session"]["state"] not in ENDED
+
+
+def at_rest(now: Status) -> bool:
+    """Whether the daemon is connected and knows every pulse to be on disk."""
+    books = now["books"]
+    return bool(state(now)) and not books["missing"] and not books["waiting"]
+
+
+def latched(now: Status) -> set[str]:
+    """The names of what is latched."""
+    return {latch["name"] for latch in now["supervisor"]["latches"]}
+
+
+def _short(told: Status) -> str:
+    if not told:
+        return ""
+    laser = told["laser"] or {}
+    return json.dumps(
+        {
+            "state": laser.get("state"),
+            "leave": laser.get("leave"),
+            "link": told["link"],
+            "latches": told["supervisor"]["latches"],
+            "arm_refusals": [reason["text"] for reason in told["supervisor"]["arm_refusals"]],
+            "books": told["books"],
+            "session": told["session"],
+            "uncertain": told["uncertain"],
+            "store": told["store"],
+            "mqtt": told["mqtt"],
+        }
+    )
+
+
+async def make_template(folder: Path) -> None:
+    """Bring a new laser from key-on to STANDBY under a daemon, and keep its memory and the database."""
+    async with Rig(folder) as rig:
+        with Store.open(rig.database, wall_clock=wall_clock) as store:
+            add_operator(store, OPERATOR, Role.OPERATOR, PASSWORD, actor="test", now_us=0)
+            tomorrow = wall_clock() + timedelta(days=1)
+            store.record_training(OPERATOR, WAVELENGTH_NM, tomorrow, actor="test", now_us=0)
+        await rig.start_laser("--docked")
+        await rig.start_daemon()
+        await rig.until_standby()
+        found = await rig.balanced()
+        assert found, "a calibration fires pulses"

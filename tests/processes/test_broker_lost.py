@@ -1,0 +1,118 @@
+"""The broker is refused, killed and frozen while the laser fires: no pulse is late, none is unpublished."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from controller.processes import Child
+from controller.stage import PYTHON
+from controller.witnesses import Subscriber, WitnessError
+from tests.processes.judge import running
+from tests.processes.lines import TcpRelay
+from tests.processes.rig import START_S, Rig, plan
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
+
+SERIES = 10
+PERIOD_US = 200_000
+JITTER_US = 2_000  # of the device's own timing; nothing of the host's enters it
+
+
+class Broker:
+    """A broker that only the witness reaches directly; the daemon comes to it by a line that can be down."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.line = TcpRelay(0, port)
+        self.witness = Subscriber("laser/v1/site/laser")
+        self._child: Child | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start it, let the witness subscribe, and only then let the daemon in."""
+        command = [*PYTHON, "controller.broker", "--port", "0", "--until-stdin-closes"]
+        self._child = await Child.start("broker", command, self.folder / "broker.log")
+        port = int(json.loads(await self._child.first_line(START_S))["port"])
+        self.witness.connected.clear()
+        self._listening = asyncio.create_task(self._listen(port))
+        async with asyncio.timeout(START_S):
+            await self.witness.connected.wait()
+        self.line.target = port
+        await self.line.open()
+
+    async def kill(self) -> None:
+        """`kill -9`; from then on the daemon is refused."""
+        os.kill(running(self._child).pid, signal.SIGKILL)
+        await self.end()
+
+    async def end(self) -> None:
+        await self.line.close()
+        await running(self._child).end()
+        if self._listening is not None:
+            await self._listening
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(running(self._child).pid, number)
+
+    async def _listen(self, port: int) -> None:
+        with contextlib.suppress(WitnessError):
+            await self.witness.run("127.0.0.1", port)
+
+
+async def test_the_broker_is_refused_then_killed_then_frozen_while_the_laser_fires(
+    rig: Rig, free_port: int
+) -> None:
+    broker = Broker(rig.folder, free_port)
+    rig.mqtt_port = free_port
+    earlier = len(rig.records())
+    await rig.start()
+    session = await rig.begin(plan(SERIES, SERIES, SERIES))
+    assert (await rig.client.status())["mqtt"]["state"] == "down"
+
+    await rig.arm()
+    await rig.fire()  # nobody listens at the broker's port
+    await broker.start()
+    await rig.until("the broker is reached", lambda now: now["mqtt"]["state"] == "up", 30)
+    await rig.until("a permit", lambda now: bool(now["laser"]["permit_pulses_left"]))
+    await rig.foot("press")
+    await rig.pulses_given(SERIES + 3)
+    await broker.kill()
+    await rig.pulses_given(2 * SERIES)
+    await rig.foot("release")
+    await broker.start()
+    await rig.until("the broker is reached again", lambda now: now["mqtt"]["state"] == "up", 30)
+    await rig.until("a permit", lambda now: bool(now["laser"]["permit_pulses_left"]))
+    await rig.foot("press")
+    await rig.pulses_given(2 * SERIES + 3)
+    broker.signal(signal.SIGSTOP)
+    await rig.pulses_given(3 * SERIES)
+    await rig.foot("release")
+    await rig.ended(session)
+    broker.signal(signal.SIGCONT)
+
+    assert rig.session(session).state.value == "done"
+    times_us = (await rig.truth()).times_us
+    assert len(times_us) == 3 * SERIES
+    for series in (times_us[at : at + SERIES] for at in range(0, len(times_us), SERIES)):
+        for before_us, after_us in itertools.pairwise(series):
+            assert abs(after_us - before_us - PERIOD_US) <= JITTER_US
+    # An earlier daemon knew no broker: what it recorded is not to be published.
+    given = [pulse.pulse_number for pulse in (await rig.balanced())[earlier:]]
+    assert len(given) >= 3 * SERIES, "the plan's, and those of the shutter's test"
+
+    async def all_published() -> bool:
+        return sorted(broker.witness.pulses.values()) == given
+
+    try:
+        await rig.wait("every pulse is published", all_published, lambda: str(broker.witness.pulses), 40)
+        assert broker.witness.unreadable == 0
+    finally:
+        await broker.end()
