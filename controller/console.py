@@ -224,6 +224,7 @@ class Console:
         laser = self._commands.laser
         counters = await laser.counters() if laser is not None else None
         if isinstance(counters, Done):
+            self._demand_same_life(counters.value)
             await self._give_up_lost(who, counters.value)
         settled = await self._commands.settle(who.name)
         return {"settled": settled, "open": list(self._commands.uncertain)}
@@ -270,6 +271,14 @@ class Console:
             return [] if isinstance(outcome, Done) else _answer(outcome)["reasons"] or [_failed(outcome)]
         refused = self._supervisor.acknowledge([instance if latch else -1], self._now_us())
         return [asdict(reason) for reason in refused]
+
+    def _demand_same_life(self, counters: Counters) -> None:
+        """A laser that counts anew has lost its memory: nothing here can make its books those of the record."""
+        recorded = self._recorder.recorded_through
+        if counters.pulse_number < recorded:
+            text = f"the laser has counted {counters.pulse_number} pulses, its records {recorded}"
+            action = "put its memory back (simulated: --state), or begin a new database for it"
+            raise Declined(409, "records.ahead", text, action)
 
     async def _give_up_lost(self, who: Who, counters: Counters) -> None:
         """Pulses that the device was told to forget and nobody recorded cannot come any more.

@@ -130,6 +130,11 @@ class Recorder:
         return Books(self._device_counter, self._recorded, max(missing, 0), self._queue.qsize())
 
     @property
+    def recorded_through(self) -> int:
+        """The number up to which every pulse is on disk, or was before this record began."""
+        return self._through
+
+    @property
     def balanced(self) -> bool:
         """Whether every pulse the device has counted is on disk."""
         return self._device_counter == self._through
