@@ -273,7 +273,7 @@ class Console:
         return [asdict(reason) for reason in refused]
 
     def _demand_same_life(self, counters: Counters) -> None:
-        """A laser that counts anew has lost its memory: nothing here can make its books those of the record."""
+        """A laser that counts anew has lost its memory: nothing here can make its books the records."""
         recorded = self._recorder.recorded_through
         if counters.pulse_number < recorded:
             text = f"the laser has counted {counters.pulse_number} pulses, its records {recorded}"
