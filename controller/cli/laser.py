@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,11 @@ def standby(app: App, as_json: bool) -> None:
 def calibrate(app: App, as_json: bool) -> None:
     """Calibrate the energy monitors against the meter in the calibration port.
 
-    Put the handpiece into the port first. The laser fires about thirty pulses into it; this waits for the
-    end and tells whether the calibration holds.
+    At a terminal it waits until the handpiece is in the port, elsewhere it must be there already. The laser
+    fires about thirty pulses into it; this waits for the end and tells whether the calibration holds.
     """
+    if not as_json and at_terminal():
+        app.ask(_docked)
     note("Calibrating: the laser fires into the calibration port.")
     answer, laser = app.ask(_calibrate)
     if laser is None:
@@ -64,6 +67,26 @@ def calibrate(app: App, as_json: bool) -> None:
             "`picolase log`, clean the port's window, dock the handpiece and calibrate again.",
         )
     note("Calibrated. Take the handpiece out of the port.")
+
+
+def at_terminal() -> bool:
+    """Whether somebody is there to be asked for something."""
+    return sys.stdin.isatty()
+
+
+async def _docked(client: Client) -> None:
+    """Wait until the handpiece is in the calibration port."""
+    told = False
+    async with contextlib.aclosing(client.watch()) as messages:
+        async for message in messages:
+            laser = message.get("laser") or {}
+            if message.get("kind") != "status" or laser.get("docked") is not False:
+                if laser:
+                    return
+                continue
+            if not told:
+                told = True
+                note("Put the handpiece into the calibration port: waiting for it; Ctrl-C gives up.")
 
 
 async def _calibrate(client: Client) -> tuple[Answer, Mapping[str, Any] | None]:

@@ -360,6 +360,23 @@ def test_calibrating_waits_for_its_end_and_tells_whether_it_holds(
     assert json.loads(result.stdout)["calibrated"] is calibrated
 
 
+def test_calibrating_at_a_terminal_waits_until_the_handpiece_is_in_the_port(
+    picolase: Picolase, daemon: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.cli.laser.at_terminal", lambda: True)
+    daemon.answers["calibrate"] = {"outcome": "refused", "reasons": [], "text": ""}
+    daemon.stream = [
+        {"kind": "status", **status(laser_docked=False)},
+        pulse(33),
+        {"kind": "status", **status(laser_docked=False)},
+        {"kind": "status", **status(laser_docked=True)},
+        {"kind": "status", **status(laser_docked=False)},
+    ]
+    result = picolase("calibrate")
+    assert result.stderr.count("Put the handpiece into the calibration port") == 1
+    assert daemon.routes() == ["watch", "calibrate"]
+
+
 def test_a_calibration_that_never_begins_does_not_hang(picolase: Picolase, daemon: StandIn) -> None:
     daemon.answers["calibrate"] = DONE
     daemon.stream = [{"kind": "status", **status(laser_calibrated=False)}] * 20
