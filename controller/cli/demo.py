@@ -56,7 +56,7 @@ def demo(plan: Path, seed: int, speed: int, folder: Path, as_json: bool) -> None
     """
     summary, places = run_interruptible(_run(plan, seed, speed, folder, to_stderr=as_json))
     if as_json:
-        print_json(summary.plain() | {"folder": str(places.folder)})
+        print_json(summary.plain() | {"folder": str(places.folder.absolute())})
     else:
         console().print(summary.table())
         for line in summary.lines():
