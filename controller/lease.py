@@ -38,11 +38,14 @@ class Lease:
         self._held: Held | None = None
 
     def take(self, who: Who, now_us: int) -> None:
-        """Take or renew it; raises Declined while another login holds it."""
+        """Take or renew it; raises Declined while another operator holds it.
+
+        The same one may go on from another login: the console they came from may have died.
+        """
         held = self.holder(now_us)
-        if held is not None and held.who.token != who.token:
+        if held is not None and held.who.name != who.name:
             left_s = (held.until_us - now_us) / 1e6
-            text = f"{held.who.name} commands the laser from another login"
+            text = f"{held.who.name} commands the laser"
             raise Declined(409, "lease", text, f"ask {held.who.name} to log out, or wait {left_s:.0f} s")
         self._held = Held(who, now_us + self._life_us)
 

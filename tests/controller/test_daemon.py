@@ -468,3 +468,11 @@ async def test_a_viewer_may_look_and_nothing_else(stack: Stack) -> None:
 def arm_refusals(stack: Stack) -> list[dict[str, Any]]:
     refused: list[dict[str, Any]] = stack.daemon.reporter.report()["supervisor"]["arm_refusals"]
     return refused
+
+
+async def test_the_same_operator_at_another_console_takes_over_and_nothing_stays_armed(stack: Stack) -> None:
+    await firing(stack)
+    again = await stack.login_again()
+    assert (await stack.daemon.console.aiming(again, on=False))["outcome"] in {"done", "refused"}
+    await stack.until(lambda: stack.status is not None and stack.status.state not in ARMED, "disarmed", 1.0)
+    stack.release()
