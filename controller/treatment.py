@@ -42,6 +42,7 @@ from safety.supervisor import Supervisor
 
 PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
 SEEN_US: Final = SECOND  # [C] a diode lights and a heartbeat is answered within two Status periods
+PERMIT_ID_TRIES: Final = 16  # [D] with a million permits on record, all used up once in 4e57 times
 GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
 
 
@@ -290,10 +291,11 @@ class Treatment:
 
     async def _fresh_permit_id(self) -> int:
         """One that no permit of this record ever had: its pulses must lead to one session only."""
-        while True:
+        for _ in range(PERMIT_ID_TRIES):
             permit_id = self._new_permit_id()
             if not await self._writer.run(Store.has_command, grant_id(permit_id)):
                 return permit_id
+        raise StoreError("no fresh permit number was found", "report this: the source of chance is broken")
 
     async def _finish(self, session: Session) -> None:
         if not self._recorder.balanced:
