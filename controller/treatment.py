@@ -42,7 +42,7 @@ from safety.supervisor import Supervisor
 
 PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
 SEEN_US: Final = SECOND  # [C] a diode lights and a heartbeat is answered within two Status periods
-PERMIT_ID_TRIES: Final = 16  # [D] with a million permits on record, all used up once in 4e57 times
+PERMIT_ID_TRIES: Final = 16  # [D] with a million permits on record all are used up once in 1e58 times
 GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
 
 
