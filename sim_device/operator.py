@@ -89,6 +89,8 @@ def perform(simulator: Simulator, name: str, fields: dict[str, Any], now_us: int
         body = action.body.model_validate(fields)
     except ValidationError as error:
         raise ActionError(explain(name, [dict(detail) for detail in error.errors()])) from error
+    simulator.advance(now_us)
+    simulator.show_act(name, fields)
     action.apply(simulator, body, now_us)
 
 

@@ -4,16 +4,24 @@ Theory of operation: nothing runs until something is due: an event of the plant,
 the watchdog, a received byte, or somebody's act. At each such instant the plant is brought there, the
 firmware takes one step if an input changed, and its outputs go back to the plant. Between these instants
 time passes for free. Whoever owns the simulator decides what its time means: `advance` is the only clock.
+
+Three doors let others in. `at` puts work on the agenda: a scenario's time line. `disturbances` alter board
+lines on their way between plant and firmware: faults of wires. `observers` see everything and change nothing:
+recordings, invariants. All that hangs on a simulator must survive `copy.deepcopy` (bound methods and
+`functools.partial` do, closures do not), because a snapshot is a copy.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from protocols.states import State
-from sim_device.board import FirmwareBackend, Memory, Outputs
+from sim_device.board import FirmwareBackend, Inputs, Memory, Outputs, Step
 from sim_device.plant import NEVER, Plant
+from sim_device.plant.truth import TruePulse
 from sim_device.plant.watchdog import Watchdog
 
 SENT_MAX: Final = 64 * 1024
@@ -22,6 +30,38 @@ SENT_MAX: Final = 64 * 1024
 RESET_US: Final = 1_000  # [C] a supervisor chip holds the processor in reset for about a millisecond
 
 _WARMING: Final = frozenset({State.SELF_TEST, State.WARM_UP})
+
+
+class Disturbance:
+    """A fault on the board's wires: alters copies of the lines, never what plant or firmware hold."""
+
+    def alter_inputs(self, now_us: int, lines: Inputs) -> None:
+        """Change what the firmware is about to see."""
+
+    def alter_outputs(self, now_us: int, lines: Outputs) -> None:
+        """Change what the plant is about to get."""
+
+
+class Observer:
+    """Sees what happens, in order of time; what it is given is live, so it copies what it keeps."""
+
+    def received(self, now_us: int, port: str, data: bytes) -> None:
+        """Bytes reached the firmware on `port`: "wire" or "console"."""
+
+    def sent(self, now_us: int, port: str, data: bytes) -> None:
+        """The firmware sent bytes."""
+
+    def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
+        """The firmware took a step with these inputs, and the plant has these outputs."""
+
+    def pulsed(self, pulse: TruePulse) -> None:
+        """Light, as it truly was; it comes no later than the next call of any other method."""
+
+    def acted(self, now_us: int, name: str, fields: dict[str, object]) -> None:
+        """A person or the room did something (`sim_device.operator`), or a fault came or went."""
+
+    def booted(self, now_us: int, *, watchdog_reset: bool) -> None:
+        """The processor starts."""
 
 
 class Simulator:
@@ -36,6 +76,14 @@ class Simulator:
         self.now_us = plant.now_us
         self.resets = 0  # by the watchdog
         self.bytes_lost = 0
+        self.disturbances: list[Disturbance] = []
+        self.observers: list[Observer] = []
+        self.hung = False  # the processor executes nothing and drives what it last drove
+        self._drift_ppm = 0
+        self._drift_from = (0, 0)  # (simulator's time, processor's time) at which the drift began
+        self._agenda: list[tuple[int, int, Callable[[Simulator], None]]] = []
+        self._agenda_count = 0
+        self._pulses_shown = plant.truth.total
         self._wake_us = NEVER
         self._boot_us = NEVER  # end of the reset pulse
         self._watchdog_reset = False
@@ -46,12 +94,13 @@ class Simulator:
     @property
     def next_event_us(self) -> int:
         """When something will happen by itself; NEVER if nothing is going on."""
-        return min(self.plant.next_event_us, self._wake_us, self.watchdog.bites_us, self._boot_us)
+        agenda_us = self._agenda[0][0] if self._agenda else NEVER
+        return min(self.plant.next_event_us, self._wake_us, self.watchdog.bites_us, self._boot_us, agenda_us)
 
     @property
     def running(self) -> bool:
-        """The processor has power and is not held in reset."""
-        return self.plant.powered and self._boot_us == NEVER
+        """The processor has power, is not held in reset and executes."""
+        return self.plant.powered and self._boot_us == NEVER and not self.hung
 
     @property
     def warming(self) -> bool:
@@ -70,15 +119,27 @@ class Simulator:
             raise ValueError(f"to_us = {to_us} lies before {self.now_us}: time does not go backwards")
         while (due_us := self.next_event_us) <= to_us:
             self._reach(due_us)
-            if due_us >= self._boot_us:
+            if self._agenda and due_us >= self._agenda[0][0]:
+                heapq.heappop(self._agenda)[2](self)
+            elif due_us >= self._boot_us:
                 self._boot(watchdog_reset=self._watchdog_reset)
-            elif not self.running:
-                continue
             elif due_us >= self.watchdog.bites_us:
                 self._bite()
+            elif not self.running:
+                continue
             elif self.plant.changed or due_us >= self._wake_us:
                 self._step()
         self._reach(to_us)
+
+    def at(self, when_us: int, work: Callable[[Simulator], None]) -> None:
+        """Put `work` on the agenda: it is called with the simulator at `when_us`, before all else due then.
+
+        ValueError for a time gone by.
+        """
+        if when_us < self.now_us:
+            raise ValueError(f"when_us = {when_us} lies before {self.now_us}: time does not go backwards")
+        self._agenda_count += 1  # keeps the order of what is due together
+        heapq.heappush(self._agenda, (when_us, self._agenda_count, work))
 
     def receive(self, data: bytes, now_us: int) -> None:
         """Hand bytes to the binary port at `now_us`; the answer, if it comes at once, is in `sent`."""
@@ -128,13 +189,57 @@ class Simulator:
         if self.plant.powered:
             self._hold_in_reset(watchdog_reset=False)
 
+    def show_act(self, name: str, fields: dict[str, object]) -> None:
+        """Tell the observers what was done just now; whoever does something calls it, before doing it."""
+        for observer in self.observers:
+            observer.acted(self.now_us, name, fields)
+
+    def hang(self, now_us: int) -> None:
+        """Stop the processor where it is; its watchdog, a reset or a power cycle brings it back."""
+        self.advance(now_us)
+        if self.running:
+            self.hung = True
+            self._wake_us = NEVER
+
+    def drift(self, ppm: int, now_us: int) -> None:
+        """Let the processor's clock run faster by `ppm` from now on; 0 ends it, without a jump."""
+        self.advance(now_us)
+        self._drift_from = (now_us, self._processor_us(now_us))
+        self._drift_ppm = ppm
+        if self.running:
+            self._step()
+
+    def _processor_us(self, now_us: int) -> int:
+        """The processor's time at the simulator's."""
+        began_us, processor_us = self._drift_from
+        passed_us = now_us - began_us
+        return processor_us + passed_us + passed_us * self._drift_ppm // 1_000_000
+
+    def _simulator_us(self, processor_us: int) -> int:
+        """The first time of the simulator at which the processor's clock shows `processor_us`."""
+        began_us, began_processor_us = self._drift_from
+        passed_us = processor_us - began_processor_us
+        return began_us + -(-passed_us * 1_000_000 // (1_000_000 + self._drift_ppm))
+
     def _reach(self, now_us: int) -> None:
         self.plant.advance(now_us)
         self.now_us = now_us
+        if self.observers and self.plant.truth.total != self._pulses_shown:
+            self._show_pulses()
+
+    def _show_pulses(self) -> None:
+        truth = self.plant.truth
+        for pulse in list(truth.pulses)[self._pulses_shown - truth.total :]:
+            for observer in self.observers:
+                observer.pulsed(pulse)
+        self._pulses_shown = truth.total
 
     def _boot(self, *, watchdog_reset: bool) -> None:
         self._boot_us = NEVER
-        self.firmware.boot(self.now_us, self.memory, watchdog_reset=watchdog_reset)
+        self.hung = False
+        for observer in self.observers:
+            observer.booted(self.now_us, watchdog_reset=watchdog_reset)
+        self.firmware.boot(self._processor_us(self.now_us), self.memory, watchdog_reset=watchdog_reset)
         self.plant.drive(self.firmware.outputs)
         self.watchdog.start(self.now_us, self.firmware.outputs.watchdog_kicks)
         self._step()
@@ -152,17 +257,42 @@ class Simulator:
 
     def _step(self, received: bytes = b"", console: bytes = b"") -> None:
         self.plant.changed = False
-        step = self.firmware.step(self.now_us, self.plant.inputs, received, console)
-        if step.wake_us <= self.now_us:
-            raise RuntimeError(f"the firmware asks to be woken at {step.wake_us}, not after {self.now_us}")
-        self._wake_us = step.wake_us
-        self.plant.drive(self.firmware.outputs)
+        now_us, inputs, outputs = self.now_us, self.plant.inputs, self.firmware.outputs
+        if self.disturbances:
+            inputs = replace(inputs)
+            for disturbance in self.disturbances:
+                disturbance.alter_inputs(now_us, inputs)
+        step = self.firmware.step(self._processor_us(now_us), inputs, received, console)
+        self._wake_us = self._simulator_us(step.wake_us) if step.wake_us < NEVER else NEVER
+        if self._wake_us <= now_us:
+            raise RuntimeError(f"the firmware asks to be woken at {self._wake_us}, not after {now_us}")
+        if self.disturbances:
+            outputs = replace(outputs)
+            for disturbance in self.disturbances:
+                disturbance.alter_outputs(now_us, outputs)
+        self.plant.drive(outputs)
+        if self.observers:
+            self._show_step(inputs, outputs, received, console, step)
         if step.sent:
             self._keep(self._sent, step.sent)
         if step.console:
             self._keep(self._console_sent, step.console)
-        if self.watchdog.see(self.now_us, self.firmware.outputs.watchdog_kicks):
+        if self.watchdog.see(now_us, outputs.watchdog_kicks):
             self._bite()
+
+    def _show_step(
+        self, inputs: Inputs, outputs: Outputs, received: bytes, console: bytes, step: Step
+    ) -> None:
+        for observer in self.observers:
+            if received:
+                observer.received(self.now_us, "wire", received)
+            if console:
+                observer.received(self.now_us, "console", console)
+            observer.stepped(self.now_us, inputs, outputs)
+            if step.sent:
+                observer.sent(self.now_us, "wire", step.sent)
+            if step.console:
+                observer.sent(self.now_us, "console", step.console)
 
     def _keep(self, buffer: bytearray, data: bytes) -> None:
         room = SENT_MAX - len(buffer)
