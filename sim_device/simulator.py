@@ -45,8 +45,14 @@ class Disturbance:
 class Observer:
     """Sees what happens, in order of time; what it is given is live, so it copies what it keeps."""
 
+    def entered(self, now_us: int, port: str, data: bytes) -> None:
+        """The host wrote bytes into its end of the line of `port`, "wire" or "console"."""
+
+    def left(self, now_us: int, port: str, data: bytes) -> None:
+        """Bytes came out at the host's end."""
+
     def received(self, now_us: int, port: str, data: bytes) -> None:
-        """Bytes reached the firmware on `port`: "wire" or "console"."""
+        """Bytes reached the firmware on `port`."""
 
     def sent(self, now_us: int, port: str, data: bytes) -> None:
         """The firmware sent bytes."""
@@ -81,6 +87,7 @@ class Simulator:
         self.hung = False  # the processor executes nothing and drives what it last drove
         self._drift_ppm = 0
         self._drift_from = (0, 0)  # (simulator's time, processor's time) at which the drift began
+        self.on_agenda = False  # what happens now was on the agenda, not done from outside
         self._agenda: list[tuple[int, int, Callable[[Simulator], None]]] = []
         self._agenda_count = 0
         self._pulses_shown = plant.truth.total
@@ -120,7 +127,7 @@ class Simulator:
         while (due_us := self.next_event_us) <= to_us:
             self._reach(due_us)
             if self._agenda and due_us >= self._agenda[0][0]:
-                heapq.heappop(self._agenda)[2](self)
+                self._do_agenda()
             elif due_us >= self._boot_us:
                 self._boot(watchdog_reset=self._watchdog_reset)
             elif due_us >= self.watchdog.bites_us:
@@ -144,12 +151,16 @@ class Simulator:
     def receive(self, data: bytes, now_us: int) -> None:
         """Hand bytes to the binary port at `now_us`; the answer, if it comes at once, is in `sent`."""
         self.advance(now_us)
+        for observer in self.observers:
+            observer.entered(now_us, "wire", data)
         if self.running:
             self._step(received=data)
 
     def receive_console(self, data: bytes, now_us: int) -> None:
         """Hand bytes to the console port at `now_us`."""
         self.advance(now_us)
+        for observer in self.observers:
+            observer.entered(now_us, "console", data)
         if self.running:
             self._step(console=data)
 
@@ -221,6 +232,14 @@ class Simulator:
         passed_us = processor_us - began_processor_us
         return began_us + -(-passed_us * 1_000_000 // (1_000_000 + self._drift_ppm))
 
+    def _do_agenda(self) -> None:
+        _, _, work = heapq.heappop(self._agenda)
+        self.on_agenda = True
+        try:
+            work(self)
+        finally:
+            self.on_agenda = False
+
     def _reach(self, now_us: int) -> None:
         self.plant.advance(now_us)
         self.now_us = now_us
@@ -291,8 +310,10 @@ class Simulator:
             observer.stepped(self.now_us, inputs, outputs)
             if step.sent:
                 observer.sent(self.now_us, "wire", step.sent)
+                observer.left(self.now_us, "wire", step.sent)
             if step.console:
                 observer.sent(self.now_us, "console", step.console)
+                observer.left(self.now_us, "console", step.console)
 
     def _keep(self, buffer: bytearray, data: bytes) -> None:
         room = SENT_MAX - len(buffer)
