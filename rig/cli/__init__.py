@@ -1,0 +1,1 @@
+"""The commands of rigs, which join `picolase` by entry points."""

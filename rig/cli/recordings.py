@@ -1,0 +1,155 @@
+"""Recordings at the command line: replay one, compare two, draw one as waveforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from controller.cli.app import json_option, note, print_json
+from controller.cli.exits import CommandFailed, Exit
+from rig.laser import cold_laser, warm_laser
+from rig.likeness import ask_again
+from rig.recording import Event, Recording, RecordingError, load
+from rig.replay import Difference, check_version, compare
+from rig.replay import replay as replayed
+
+T = TypeVar("T")
+
+CONTEXT: Final = 3  # events shown before a difference
+EVENT_WIDTH: Final = 160  # characters of one event on the screen
+EXTRA: Final = "waveforms need pyvcd: pip install 'picolase[rig]'"
+
+_FILE: Final = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option("--any-version", is_flag=True, help="Try a recording of another version all the same.")
+@json_option
+def replay(file: Path, any_version: bool, as_json: bool) -> None:
+    """Do everything in the recording FILE again and compare.
+
+    A recording of a simulator must come out the same bit for bit. A capture of a real port is asked again:
+    the simulator must answer every request alike.
+    """
+    recording = _load(file)
+    if not any_version:
+        _checked(lambda: check_version(file, recording.header))
+    if recording.header.kind == "capture":
+        _ask_again(recording, as_json=as_json)
+        return
+
+    again = replayed(recording)
+    _tell(recording, compare(recording, again), "replayed", ("recorded", "replayed"), as_json=as_json)
+
+
+@click.command()
+@click.argument("one", type=_FILE)
+@click.argument("other", type=_FILE)
+@json_option
+def diff(one: Path, other: Path, as_json: bool) -> None:
+    """Compare the recordings ONE and OTHER event by event, and show where they part."""
+    left, right = _load(one), _load(other)
+    for name, value in left.header:
+        if (found := getattr(right.header, name)) != value and not as_json:
+            note(f"{name}: {_short(value)} there, {_short(found)} here")
+    _tell(left, compare(left, right), "compared", (str(one), str(other)), as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.argument("out", type=click.File("w", lazy=True))
+def vcd(file: Path, out: Any) -> None:
+    """Draw the recording FILE as waveforms (VCD) into OUT, for GTKWave: lines, frames, states, pulses."""
+    try:
+        from rig.vcd import write_vcd  # noqa: PLC0415 # an extra
+    except ModuleNotFoundError as error:
+        raise CommandFailed(Exit.FAILED, EXTRA) from error
+
+    recording = _load(file)
+    write_vcd(recording, out)
+    note(f"{out.name}: {_length_s(recording):.3f} s. Look at it: gtkwave {out.name}")
+
+
+def _ask_again(capture: Recording, *, as_json: bool) -> None:
+    make = warm_laser if capture.header.start == "warm" else cold_laser
+    found = ask_again(capture, make(capture.header.seed))
+    lines = [
+        f"{one.time_us / 1e6:.6f} s {one.request}: really {one.real}, the simulator {one.simulated}"
+        for one in found.unlike
+    ]
+    if as_json:
+        print_json({"alike": found.alike, "unlike": lines, "left_out": found.left_out})
+    left_out = f"; {found.left_out} grants were left out" if found.left_out else ""
+    if lines:
+        text = f"{len(lines)} of {found.alike + len(lines)} requests are answered in another way{left_out}"
+        raise CommandFailed(Exit.FAILED, text, () if as_json else lines)
+    if not as_json:
+        note(f"All {found.alike} requests are answered alike{left_out}.")
+
+
+def _tell(
+    recording: Recording, difference: Difference | None, done: str, names: tuple[str, str], *, as_json: bool
+) -> None:
+    """Print that two runs are the same; CommandFailed with the place where they are not."""
+    if as_json:
+        first = None
+        if difference is not None:
+            first = {
+                "index": difference.index,
+                names[0]: _plain(difference.one),
+                names[1]: _plain(difference.other),
+            }
+        print_json(
+            {
+                "same": difference is None,
+                "events": len(recording.events),
+                "seconds": _length_s(recording),
+                "first_difference": first,
+            }
+        )
+    if difference is not None:
+        before = recording.events[max(0, difference.index - CONTEXT) : difference.index]
+        lines = [f"  same: {_event(event)}" for event in before]
+        lines += [f"{name}: {_event(event)}" for name, event in zip(names, _both(difference), strict=True)]
+        text = f"They part at event {difference.index + 1} of {len(recording.events)}."
+        raise CommandFailed(Exit.FAILED, text, () if as_json else lines)
+    if not as_json:
+        note(f"{len(recording.events)} events in {_length_s(recording):.3f} s, {done}: the same bit for bit.")
+
+
+def _both(difference: Difference) -> tuple[Event | None, Event | None]:
+    return difference.one, difference.other
+
+
+def _event(event: Event | None) -> str:
+    if event is None:
+        return "(nothing more)"
+    return f"{event.time_us / 1e6:.6f} s {event.kind} {_short(event.body)}"
+
+
+def _plain(event: Event | None) -> list[Any] | None:
+    return None if event is None else [event.time_us, event.kind, event.body]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= EVENT_WIDTH else f"{text[:EVENT_WIDTH]}..."
+
+
+def _length_s(recording: Recording) -> float:
+    return (recording.end_us - recording.header.start_us) / 1e6
+
+
+def _load(file: Path) -> Recording:
+    return _checked(lambda: load(file))
+
+
+def _checked(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except RecordingError as error:
+        raise CommandFailed(Exit.BAD_INPUT, str(error)) from error

@@ -1,0 +1,257 @@
+"""Recordings: one file with everything that reached a simulated laser and everything it did.
+
+Format 1, JSON Lines in UTF-8. The first line is the header, each other line an event `[time_us, kind, body]`,
+and the last one has the SHA-256 of all lines before it, so that a damaged or cut file is never taken for a
+whole one. Bytes are in hexadecimal. What a host, a hand or a rig does is input; all else follows from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import platform
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal, TextIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from protocols.interface import INTERFACE_HASH
+from sim_device.board import Inputs, Memory, Outputs, lines_of
+from sim_device.plant.truth import TruePulse
+from sim_device.simulator import Observer, Simulator
+
+FORMAT: Final = 1
+END: Final = "end"
+KINDS: Final = (">wire", "<wire", ">console", "<console", "act", "own-act", "lines", "pulse", "boot")
+"""Bytes to and from the device by port, acts from outside and by the scenario, board lines, light, boots."""
+
+INPUTS: Final = frozenset({">wire", ">console", "act"})
+
+
+class RecordingError(Exception):
+    """A file that is no whole recording of this format; names file and line and what is wrong."""
+
+    def __init__(self, file: object, line: int, text: str) -> None:
+        super().__init__(f"{file}:{line}: {text}")
+
+
+class Header(BaseModel):
+    """What was recorded, and all that is needed to make the same device again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    picolase_recording: Literal[1] = FORMAT
+    version: str = Field(default_factory=lambda: version("picolase"))
+    interface: str = f"{INTERFACE_HASH:016x}"
+    python: str = Field(default_factory=platform.python_version)
+    machine: str = Field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
+    kind: Literal["simulator", "capture"] = "simulator"
+    start: Literal["cold", "warm"] = "cold"
+    seed: int = 1
+    serial: str = ""
+    contacts: dict[str, int | bool] = {}
+    """Where the contacts stood at the start, by the names of `sim_device.plant.Contacts`."""
+    memory: str = ""
+    """The non-volatile memory at the start: zlib, base64; empty for one that was never written."""
+    scenario: str | None = None
+    """The text of the scenario file that ran, None without one."""
+    start_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened at `time_us` of the device's own time."""
+
+    time_us: int
+    kind: str
+    body: Any
+
+    @property
+    def is_input(self) -> bool:
+        """It came from outside; a replay does it again."""
+        return self.kind in INPUTS
+
+
+@dataclass(slots=True)
+class Recording:
+    """A header and its events in order of time; `end_us` is when the recording ended."""
+
+    header: Header
+    events: list[Event] = field(default_factory=list)
+    end_us: int = 0
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self.events.append(event)
+
+    def close(self, end_us: int) -> None:
+        """The recording ends."""
+        self.end_us = end_us
+
+
+class Writer:
+    """Writes a recording to a text file as it happens; what a killed process leaves has no end line."""
+
+    def __init__(self, header: Header, out: TextIO) -> None:
+        self._out = out
+        self._sum = hashlib.sha256()
+        self._line(header.model_dump())
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._line([event.time_us, event.kind, event.body])
+
+    def close(self, end_us: int) -> None:
+        """Write the end line; the file itself stays open."""
+        self._line([end_us, END, self._sum.hexdigest()])
+        self._out.flush()
+
+    def _line(self, value: object) -> None:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
+        self._sum.update(text.encode())
+        self._out.write(text)
+
+
+class Recorder(Observer):
+    """Puts all that happens to one simulator into a recording or a writer, from its making to `close`."""
+
+    def __init__(self, simulator: Simulator, into: Recording | Writer) -> None:
+        self._simulator = simulator
+        self._into = into
+        self._lines: dict[str, dict[str, int | bool]] = {"in": {}, "out": {}}
+        simulator.observers.append(self)
+
+    def close(self) -> None:
+        """End the recording now."""
+        self._simulator.observers.remove(self)
+        self._into.close(self._simulator.now_us)
+
+    def entered(self, now_us: int, port: str, data: bytes) -> None:
+        """The host wrote bytes."""
+        self._put(now_us, f">{port}", data.hex())
+
+    def left(self, now_us: int, port: str, data: bytes) -> None:
+        """Bytes came out at the host's end."""
+        self._put(now_us, f"<{port}", data.hex())
+
+    def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
+        """Board lines may have changed."""
+        changed = {}
+        for side, board in (("in", inputs), ("out", outputs)):
+            now, before = lines_of(board), self._lines[side]
+            if differences := {name: level for name, level in now.items() if before.get(name) != level}:
+                changed[side] = differences
+                self._lines[side] = now
+        if changed:
+            self._put(now_us, "lines", changed)
+
+    def pulsed(self, pulse: TruePulse) -> None:
+        """Light."""
+        plain = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in pulse._asdict().items()
+        }
+        self._put(pulse.time_us, "pulse", plain)
+
+    def acted(self, now_us: int, name: str, fields: dict[str, object]) -> None:
+        """A hand from outside, or the scenario's."""
+        kind = "own-act" if self._simulator.on_agenda else "act"
+        self._put(now_us, kind, {"name": name, "fields": dict(fields)})
+
+    def booted(self, now_us: int, *, watchdog_reset: bool) -> None:
+        """The processor starts."""
+        self._put(now_us, "boot", {"watchdog_reset": watchdog_reset})
+
+    def _put(self, now_us: int, kind: str, body: Any) -> None:
+        self._into.put(Event(now_us, kind, body))
+
+
+def packed(memory: Memory) -> str:
+    """A memory as a header holds it."""
+    image = memory.read(0, memory.size)
+    return base64.b64encode(zlib.compress(image)).decode() if image.strip(b"\0") else ""
+
+
+def unpacked(text: str, memory: Memory) -> None:
+    """Put what a header holds into a memory; ValueError when it does not fit."""
+    if text:
+        image = zlib.decompress(base64.b64decode(text, validate=True))
+        if len(image) != memory.size:
+            raise ValueError(f"the memory in it has {len(image)} bytes, a device has {memory.size}")
+        memory.write(0, image)
+
+
+def load(path: Path) -> Recording:
+    """The recording in a file; raises RecordingError for anything that is not a whole one."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise RecordingError(path, 0, f"cannot be read: {error.strerror}") from error
+    if not lines:
+        raise RecordingError(path, 1, "is empty: a recording begins with its header")
+    recording = Recording(_header(path, lines[0]))
+    total, last_us = hashlib.sha256(lines[0]), recording.header.start_us
+    for number, line in enumerate(lines[1:], start=2):
+        event = _event(path, number, line)
+        if event.time_us < last_us:
+            raise RecordingError(path, number, f"time goes back from {last_us} to {event.time_us} us")
+        last_us = event.time_us
+        if event.kind == END:
+            _check_end(path, number, len(lines), event, total.hexdigest())
+            recording.end_us = event.time_us
+            return recording
+        total.update(line)
+        recording.put(event)
+    raise RecordingError(path, len(lines), "has no end line: the recorder was killed, or the file was cut")
+
+
+def _header(path: Path, line: bytes) -> Header:
+    value = _json(path, 1, line)
+    found = value.get("picolase_recording") if isinstance(value, dict) else None
+    if found is None:
+        raise RecordingError(path, 1, "is no recording of picolase: its first line is no header")
+    if found != FORMAT:
+        raise RecordingError(
+            path, 1, f"has format {found!r}, this version reads {FORMAT}: use the picolase that made it"
+        )
+    try:
+        return Header.model_validate(value)
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise RecordingError(path, 1, f"the header is damaged: {details}") from error
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    match _json(path, number, line):
+        case [int(time_us), str(kind), body] if kind in KINDS or kind == END:
+            return Event(time_us, kind, body)
+        case other:
+            raise RecordingError(path, number, f"is no event: {json.dumps(other)[:80]}")
+
+
+def _check_end(path: Path, number: int, lines: int, end: Event, total: str) -> None:
+    if number != lines:
+        raise RecordingError(path, number + 1, "there are lines after the end")
+    if end.body != total:
+        raise RecordingError(path, number, "the sum does not match: the file was altered or is damaged")
+
+
+def _json(path: Path, number: int, line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise RecordingError(path, number, f"is damaged: {error}") from error
+
+
+def first_difference(one: Iterable[Event], other: Iterable[Event]) -> int | None:
+    """Index of the first event in which two runs differ; None when they are the same."""
+    left, right = list(one), list(other)
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            return index
+    return None if len(left) == len(right) else min(len(left), len(right))

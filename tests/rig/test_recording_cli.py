@@ -1,0 +1,109 @@
+"""`picolase replay`, `diff` and `vcd`, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from controller.cli.exits import CommandFailed
+from rig.cli.recordings import diff, replay, vcd
+from rig.laser import cold_laser
+from rig.recording import Event, Header, Recorder, Recording, Writer
+from sim_device.operator import perform
+from tests.rig.test_likeness import ASKED, captured, of_another_life
+
+
+def recorded(path: Path, *, seed: int = 3, header: Header | None = None) -> Path:
+    simulator = cold_laser(seed)
+    with path.open("w") as out:
+        recorder = Recorder(simulator, Writer(header or Header(seed=3, serial="PL755-0001"), out))
+        perform(simulator, "key", {"to": "on"}, 10_000)
+        perform(simulator, "foot", {"to": "press"}, 100_000)
+        simulator.advance(500_000)
+        recorder.close()
+    return path
+
+
+def written(path: Path, recording: Recording) -> Path:
+    with path.open("w") as out:
+        writer = Writer(recording.header, out)
+        for event in recording.events:
+            writer.put(event)
+        writer.close(recording.end_us)
+    return path
+
+
+def failed(result: Result) -> str:
+    assert isinstance(result.exception, CommandFailed), result.output
+    return str(result.exception)
+
+
+def test_a_good_recording_replays_and_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(replay, [str(recorded(tmp_path / "run.jsonl"))])
+    assert result.exit_code == 0
+    assert "events in 0.500 s, replayed: the same bit for bit." in result.stderr
+
+
+def test_a_replay_that_differs_shows_where_and_what(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "run.jsonl", seed=4)  # but its header says 3
+    result = CliRunner().invoke(replay, [str(path), "--json"])
+    text = failed(result)
+    assert "They part at event" in text
+    first = json.loads(result.stdout)["first_difference"]
+    assert first["recorded"] != first["replayed"]
+
+
+def test_two_runs_of_one_seed_are_the_same_and_of_two_are_not(tmp_path: Path) -> None:
+    one, same = recorded(tmp_path / "one.jsonl"), recorded(tmp_path / "same.jsonl")
+    other = recorded(tmp_path / "other.jsonl", seed=5, header=Header(seed=5, serial="PL755-0001"))
+    assert CliRunner().invoke(diff, [str(one), str(same)]).exit_code == 0
+    result = CliRunner().invoke(diff, [str(one), str(other)])
+    assert "seed: 3 there, 5 here" in result.stderr
+    text = failed(result)
+    assert f"{one}: 0.1" in text
+    assert f"{other}: 0.1" in text
+
+
+def test_a_capture_is_asked_again_and_every_unlike_answer_is_shown(tmp_path: Path) -> None:
+    capture = captured(of_another_life(), ASKED)
+    result = CliRunner().invoke(replay, [str(written(tmp_path / "port.jsonl", capture))])
+    assert result.exit_code == 0, result.output
+    assert f"All {len(ASKED) + 1} requests are answered alike" in result.stderr
+
+
+def test_waveforms_are_written_to_a_file(tmp_path: Path) -> None:
+    out = tmp_path / "run.vcd"
+    result = CliRunner().invoke(vcd, [str(recorded(tmp_path / "run.jsonl")), str(out)])
+    assert result.exit_code == 0
+    assert f"gtkwave {out}" in result.stderr
+    assert "$enddefinitions" in out.read_text()
+
+
+@pytest.mark.parametrize("command", [replay, vcd])
+def test_a_file_that_is_no_recording_is_refused_with_its_line(tmp_path: Path, command: object) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    arguments = [str(path)] if command is replay else [str(path), str(tmp_path / "out.vcd")]
+    result = CliRunner().invoke(command, arguments)  # type: ignore[arg-type]  # parametrized as object
+    assert "notes.txt:1: is damaged" in failed(result)
+    assert not (tmp_path / "out.vcd").exists()
+
+
+def test_a_recording_of_another_version_is_tried_only_when_asked(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "run.jsonl", header=Header(version="0.0.1", seed=3, serial="PL755-0001"))
+    assert "made with picolase 0.0.1" in failed(CliRunner().invoke(replay, [str(path)]))
+    assert CliRunner().invoke(replay, [str(path), "--any-version"]).exit_code == 0
+
+
+def test_an_event_too_long_for_the_screen_is_cut(tmp_path: Path) -> None:
+    one = Recording(Header(), [Event(0, ">wire", "ab" * 1000)])
+    other = Recording(Header(), [Event(0, ">wire", "cd" * 1000)])
+    text = failed(
+        CliRunner().invoke(
+            diff, [str(written(tmp_path / "one", one)), str(written(tmp_path / "other", other))]
+        )
+    )
+    assert max(map(len, text.splitlines())) < 300
