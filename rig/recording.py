@@ -120,6 +120,8 @@ class Writer:
 class Recorder(Observer):
     """Puts all that happens to one simulator into a recording or a writer, from its making to `close`."""
 
+    watches_only = True
+
     def __init__(self, simulator: Simulator, into: Recording | Writer) -> None:
         self._simulator = simulator
         self._into = into

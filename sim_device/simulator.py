@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 from protocols.states import State
 from sim_device.board import FirmwareBackend, Inputs, Memory, Outputs, Step
@@ -44,6 +44,8 @@ class Disturbance:
 
 class Observer:
     """Sees what happens, in order of time; what it is given is live, so it copies what it keeps."""
+
+    watches_only: ClassVar[bool] = False  # true: no part of the device's state, and of none of its snapshots
 
     def entered(self, now_us: int, port: str, data: bytes) -> None:
         """The host wrote bytes into its end of the line of `port`, "wire" or "console"."""
