@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import json
 import os
@@ -90,7 +91,7 @@ def _responder(kind: str) -> Iterator[dict[str, str]]:
         # the end of the block closes its standard input, which ends it
 
 
-class _Echo:
+class _Echo(abc.ABC):
     """Counts bytes until an answer is whole."""
 
     def __init__(self) -> None:
@@ -104,8 +105,9 @@ class _Echo:
         self._send(REQUEST)
         await self._whole
 
+    @abc.abstractmethod
     def _send(self, data: bytes) -> None:
-        raise NotImplementedError
+        """Write to the line."""
 
     def _take(self, data: bytes) -> None:
         self._missing -= len(data)

@@ -1,4 +1,4 @@
-"""Device time to host time and back, from the time stamps that arrive anyway.
+"""Host time to device time, from the time stamps that arrive anyway.
 
 Theory of operation. A stamp taken at device time `d` and heard at host time `h` says that the device's clock
 read `d` at some moment before `h`: `h - d` is the true offset plus a delay that is never negative. The
@@ -31,6 +31,9 @@ class ClockMap:
     def __init__(self) -> None:
         self.boot: int | None = None
         self._samples: deque[tuple[int, int]] = deque()  # (device time, offset host - device), by device time
+        self._least: deque[tuple[int, int]] = (
+            deque()
+        )  # of these, each with a smaller offset than all later ones
         self._line: tuple[int, int, int] | None = None  # reference device time, offset there, drift in ppb
 
     def feed(self, device_us: int, boot: int, host_us: int) -> None:
@@ -38,21 +41,16 @@ class ClockMap:
         if boot != self.boot:
             self.boot = boot
             self._samples.clear()
+            self._least.clear()
         if self._samples and device_us < self._samples[-1][0]:
             return  # overtaken on the way: it tells nothing new
-        self._samples.append((device_us, host_us - device_us))
+        self._append((device_us, host_us - device_us))
         oldest_us = host_us - WINDOW_US
         while sum(self._samples[0]) < oldest_us:
-            self._samples.popleft()
+            if self._samples.popleft() is self._least[0]:
+                self._least.popleft()
         self._forget_before_step()
         self._line = None
-
-    def to_host_us(self, device_us: int, boot: int) -> int | None:
-        """Host time of a device instant, exact or early by what the fit cannot know; None while unknown."""
-        line = self._fit()
-        if line is None or boot != self.boot:
-            return None
-        return device_us + _offset_at(line, device_us)
 
     def to_device_us(self, host_us: int) -> int | None:
         """The last device instant that maps to `host_us` or before; None while unknown or before the boot."""
@@ -83,12 +81,22 @@ class ClockMap:
         above_us = min(offset_us - _offset_at(line, device_us) for device_us, offset_us in newest)
         return above_us + WINDOW_US * DRIFT_MAX_PPB // _BILLION
 
+    def _append(self, sample: tuple[int, int]) -> None:
+        self._samples.append(sample)
+        while self._least and self._least[-1][1] >= sample[1]:
+            self._least.pop()
+        self._least.append(sample)
+
     def _forget_before_step(self) -> None:
-        if len(self._samples) <= STEP_SAMPLES:
+        step_us = self._least[0][1] + STEP_US
+        if self._samples[-1][1] <= step_us or len(self._samples) <= STEP_SAMPLES:
             return
         newest = list(self._samples)[-STEP_SAMPLES:]
-        if min(offset for _, offset in newest) > min(offset for _, offset in self._samples) + STEP_US:
-            self._samples = deque(newest)
+        if min(offset for _, offset in newest) > step_us:
+            self._samples.clear()
+            self._least.clear()
+            for sample in newest:
+                self._append(sample)
 
     def _fit(self) -> tuple[int, int, int] | None:
         if self._line is None and self._samples:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from hal.asking import Asked, Turns
 from hal.deadline import Deadline
 from hal.errors import LaserError, LinkError, LinkKind, LocalError, LocalKind
 from hal.link_errors import failure_error, opening_error
@@ -34,7 +34,6 @@ from protocols.requests import Answer, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hal.errors import PortError
     from hal.hooks import Hooks
     from hal.port import Port
     from hal.traffic import Chunk
@@ -46,13 +45,6 @@ _STOPPING: Final = Reason("link.stopping", "a stop is under way", "wait until it
 _PERMITS: Final = Effect.PERMITS
 
 A = TypeVar("A", bound=Answer)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    request: Request
-    outcome: asyncio.Future[Outcome[Message]]
-    seq: int = 0
 
 
 class Connection:
@@ -69,16 +61,16 @@ class Connection:
         self._link, self._connect = self._new_link()
         self._traffic = Traffic()
         self._echoed = False
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._queued = 0
-        self._waiting: _Waiting | None = None
+        self._waiting: Asked | None = None
         self._stop: StopUnderWay | None = None
         self._stops = 0
         self._failing: LaserError | None = None  # goes down with this once the stop has ended
         self._deadline = Deadline(self._on_deadline)
         self._opening: asyncio.Future[Session | LaserError] = self._loop.create_future()
         self._ended: asyncio.Future[LaserError] = self._loop.create_future()
-        port.start(self._on_bytes, self._on_lost)
+        port.start(self._on_bytes, self._go_down)
 
     # -- what the caller does
 
@@ -118,15 +110,15 @@ class Connection:
         stops = self._stops
         self._queued += 1
         try:
-            async with self._turn:
-                while self._waiting:  # a cancelled request is still on the wire
-                    await asyncio.shield(self._waiting.outcome)
-                if self._stops != stops:
-                    return Failed(self._stopped_error())
-                asked = self._ask(message, now_us())
-                outcome = await self._await_outcome(asked) if isinstance(asked, _Waiting) else asked
+            if self._waiting or self._turns:
+                await self._turns.wait()
+            if self._stops != stops:
+                return Failed(self._stopped_error())
+            asked = self._ask(message, now_us())
+            outcome = await self._outcome(asked) if isinstance(asked, Asked) else asked
         finally:
             self._queued -= 1
+            self._give_turn()
         if isinstance(outcome, Done):
             if not isinstance(outcome.value, answer):
                 raise TypeError(f"{type(message).__name__} is not answered by {answer.__name__}")
@@ -190,7 +182,7 @@ class Connection:
         self._traffic.add(now, Direction.OUT, data)
         self._port.write(data)
 
-    def _unwanted(self, waiting: _Waiting | None) -> bool:
+    def _unwanted(self, waiting: Asked | None) -> bool:
         if waiting is None or waiting.request.effect is not _PERMITS:
             return False
         try:
@@ -207,12 +199,12 @@ class Connection:
     def _resetting(self) -> bool:
         return self._stop is not None and self._stop.level is not StopLevel.STOP
 
-    def _ask(self, message: Request, now: int) -> _Waiting | Refused | Failed:
+    def _ask(self, message: Request, now: int) -> Asked | Refused | Failed:
         if not self._can_ask():
             return Failed(self._closed_error())
         if self._stop and message.effect is _PERMITS:
             return Refused((_STOPPING,))
-        waiting = _Waiting(message, self._loop.create_future())
+        waiting = Asked(message, self._loop.create_future())
 
         def enqueue() -> None:
             self._waiting = waiting
@@ -221,18 +213,24 @@ class Connection:
         refused = self._transmit(message, enqueue, now)
         return Refused(refused) if refused else waiting
 
-    async def _await_outcome(self, waiting: _Waiting) -> Outcome[Message]:
+    def _give_turn(self) -> None:
+        if self._waiting is None:
+            self._turns.give()
+
+    async def _outcome(self, waiting: Asked) -> Outcome[Message]:
         try:
-            return await asyncio.shield(waiting.outcome)
+            return await waiting.outcome
         except asyncio.CancelledError:
-            if waiting is self._waiting and waiting.request.effect is _PERMITS:
-                self._begin_stop(now_us())  # nobody is left to learn whether it was permitted
+            # Nobody is left to learn whether it was permitted, or that it was.
+            if waiting.request.effect is _PERMITS and (waiting is self._waiting or waiting.was_done):
+                self._begin_stop(now_us())
             raise
 
     def _settle(self, outcome: Outcome[Message]) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting and not waiting.outcome.done():
             waiting.outcome.set_result(outcome)
+        self._give_turn()
 
     def _settle_lost(self, error: LaserError) -> None:
         if self._waiting:
@@ -253,9 +251,6 @@ class Connection:
         self.counters.frames_received += self._link.frames_seen - frames_before
         self._act(events, now)
 
-    def _on_lost(self, error: PortError) -> None:
-        self._go_down(error)
-
     def _on_deadline(self) -> None:
         now = now_us()
         self._act(self._link.tick(now), now)
@@ -264,25 +259,27 @@ class Connection:
         self._schedule()
 
     def _schedule(self) -> None:
-        due = [self._link.next_deadline(), self._stop.deadline_us if self._stop else None]
-        self._deadline.set(None if self.down else min((us for us in due if us is not None), default=None))
+        due_us = None if self.down else self._link.next_deadline()
+        if self._stop and not self.down:
+            due_us = self._stop.deadline_us if due_us is None else min(due_us, self._stop.deadline_us)
+        self._deadline.set(due_us)
 
     def _act(self, events: list[host_link.LinkEvent], now: int) -> None:
-        failed = next((event for event in events if isinstance(event, host_link.Failed)), None)
-        error = self._explain(failed) if failed else self._stopped_error()
+        failed = [event for event in events if isinstance(event, host_link.Failed)]
+        error = self._explain(failed[0]) if failed else None
         for event in events:
             if self.down:
                 return
             match event:
-                case host_link.Up():
-                    self._take_up(event)
-                case host_link.Answered():
-                    self._take_answer(event.seq, event.answer)
-                case host_link.Abandoned():
-                    self._settle_lost(error)
                 case host_link.Received():
                     self.counters.messages_lost += event.lost
                     self._observe(event.message, now)
+                case host_link.Answered():
+                    self._take_answer(event.seq, event.answer)
+                case host_link.Up():
+                    self._take_up(event)
+                case host_link.Abandoned():
+                    self._settle_lost(error or self._stopped_error())
                 case host_link.StopConfirmed():
                     self._observe(event.stopped, now)
                     self._end_stop(event.stopped, now)
@@ -291,7 +288,7 @@ class Connection:
                     if event.reason is NakReason.OPCODE and event.detail in BY_OPCODE:
                         self._echoed = True  # a frame, but the host's own
                         self.counters.frames_received -= 1
-        if failed:
+        if error:
             # An uncertain arm or grant is answered by STOP, whatever else is wrong with the line.
             unsure = any(isinstance(e, host_link.Abandoned) and e.request.effect is _PERMITS for e in events)
             self._fail(error, now, stop=unsure)
@@ -380,10 +377,13 @@ class Connection:
         self._settle_lost(error)
         self._end_stop(None, now_us())
         self._ended.set_result(error)
-        if self._opening.done():
-            self._hooks.on_down(error)
-        else:
+        if not self._opening.done():
             self._opening.set_result(error)
+            return
+        try:
+            self._hooks.on_down(error)
+        except Exception:  # noqa: BLE001 - the top of what wire and clock call; all that ends has ended
+            _log.exception("the one who was told that the connection is down broke")
 
     def _explain(self, failed: host_link.Failed) -> LaserError:
         if self.session:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from hal.errors import LinkError, LinkKind
 from protocols.host_link import Failed, LinkFailure
-from protocols.interface import PROTOCOL_VERSION
+from protocols.layout import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from hal.traffic import Counters

@@ -45,19 +45,19 @@ class Traffic:
 
     def __init__(self) -> None:
         self.first_received = b""
-        self._chunks: deque[Chunk] = deque()
+        self._chunks: deque[tuple[int, Direction, bytes]] = deque()  # each a Chunk when somebody asks
         self._kept_bytes = 0
 
     def add(self, at_us: int, direction: Direction, data: bytes) -> None:
         """Note `data`."""
         if direction is Direction.IN and len(self.first_received) < FIRST_BYTES:
             self.first_received = (self.first_received + data)[:FIRST_BYTES]
-        self._chunks.append(Chunk(at_us, direction, data))
+        self._chunks.append((at_us, direction, data))
         self._kept_bytes += len(data)
         oldest_us = at_us - RECENT_US
-        while self._chunks[0].at_us < oldest_us or self._kept_bytes > RECENT_BYTES:
-            self._kept_bytes -= len(self._chunks.popleft().data)
+        while self._chunks[0][0] < oldest_us or self._kept_bytes > RECENT_BYTES:
+            self._kept_bytes -= len(self._chunks.popleft()[2])
 
     def recent(self) -> tuple[Chunk, ...]:
         """What is kept, oldest first."""
-        return tuple(self._chunks)
+        return tuple(Chunk(*chunk) for chunk in self._chunks)

@@ -18,6 +18,7 @@ from protocols.interface import INTERFACE_HASH
 from protocols.messages import Connect, Connected, Message, Nak, NakReason, Sender, Stop, Stopped
 from protocols.requests import Answer, Request
 
+_HOST: Final = Sender.HOST
 _NONCE: Final = struct.Struct("<III")
 
 
@@ -71,7 +72,7 @@ class DeviceLink:
         for found in self._decoder.feed(data):
             if isinstance(found, ParseError):
                 self._reject(found.reason, found.detail)
-            elif found.message.sender is Sender.HOST:
+            elif found.message.sender is _HOST:
                 events += self._take(found)
             # a device's message is an echo of our own: nothing to answer
         return events
@@ -96,6 +97,8 @@ class DeviceLink:
 
     def outgoing(self) -> bytes:
         """Bytes to put on the wire, handed out once."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data

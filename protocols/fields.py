@@ -87,10 +87,6 @@ class SetOf:
         if not isinstance(value, frozenset) or not all(isinstance(member, self.type) for member in value):
             raise FieldError(field, value, f"a frozenset of {self.type.__name__}")
 
-    def pack(self, value: frozenset[enum.IntEnum]) -> int:
-        """The value as `struct` packs it."""
-        return bits_of(value)
-
     def unpack(self, raw: int) -> frozenset[enum.IntEnum]:
         """The value from what `struct` unpacked; raises ValueError for what is not allowed."""
         return members_of(self.type, raw)

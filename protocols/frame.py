@@ -6,24 +6,28 @@ payload (at most 250 bytes), CRC-32 (the one of zip and Ethernet) over everythin
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 from cobs import cobs
 
-from protocols.interface import BY_OPCODE, PROTOCOL_VERSION
+from protocols.interface import BY_OPCODE, MESSAGES
+from protocols.layout import CRC, HEAD_SIZE, HEADER, PROTOCOL_VERSION
 from protocols.messages import PAYLOAD_MAX, Message, NakReason
 
-_HEADER: Final = struct.Struct("<BBBII")
-_CRC: Final = struct.Struct("<I")
 DELIMITER: Final = b"\0"
-RAW_MAX: Final = _HEADER.size + PAYLOAD_MAX + _CRC.size
+RAW_MIN: Final = HEADER.size + CRC.size
+RAW_MAX: Final = RAW_MIN + PAYLOAD_MAX
 ENCODED_MAX: Final = RAW_MAX + RAW_MAX // 254 + 1  # what COBS can add; longer runs hold no frame
 
+_HEAD: Final = slice(HEAD_SIZE)
+_UNPACK: Final = {message.layout.head: message.layout.unpack for message in MESSAGES}
+_CRC_RESIDUE: Final = crc32(CRC.pack(crc32(b"")))  # of everything that ends in its own CRC
+_pack_crc: Final = CRC.pack
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)  # not frozen: made twice for each message, and nobody keeps one
 class Frame:
     """One message with the session and sequence number it travels under."""
 
@@ -53,11 +57,9 @@ class ParseError(ValueError):
 
 def encode(frame: Frame) -> bytes:
     """The bytes of `frame` with the closing delimiter."""
-    payload = frame.message.encode()
-    raw = (
-        _HEADER.pack(PROTOCOL_VERSION, frame.message.opcode, len(payload), frame.session, frame.seq) + payload
-    )
-    encoded: bytes = cobs.encode(raw + _CRC.pack(zlib.crc32(raw)))
+    message = frame.message
+    raw = message.layout.pack(message, frame.session, frame.seq)
+    encoded: bytes = cobs.encode(raw + _pack_crc(crc32(raw)))
     return encoded + DELIMITER
 
 
@@ -67,25 +69,35 @@ def decode(encoded: bytes) -> Frame:
         raw = cobs.decode(encoded)
     except cobs.DecodeError as error:
         raise ParseError(NakReason.ENCODING, f"not COBS: {error}") from error
-    if not _HEADER.size + _CRC.size <= len(raw) <= RAW_MAX:
-        raise ParseError(NakReason.LENGTH, f"{len(raw)} bytes are no frame")
-    body = raw[: -_CRC.size]
-    if zlib.crc32(body) != _CRC.unpack_from(raw, len(body))[0]:
-        raise ParseError(NakReason.CRC, "CRC differs")
-    version, opcode, length, session, seq = _HEADER.unpack_from(body)
+    unpack = _UNPACK.get(raw[_HEAD])
+    if unpack is None or crc32(raw) != _CRC_RESIDUE or len(raw) != raw[2] + RAW_MIN:
+        raise _refusal(raw)
+    try:
+        session, seq, message = unpack(raw)
+    except ValueError as error:
+        opcode = raw[1]
+        raise ParseError(NakReason.FIELD, f"{BY_OPCODE[opcode].__name__}: {error}", opcode) from error
+    return Frame(session, seq, message)
+
+
+def _refusal(raw: bytes) -> ParseError:
+    """Why `raw` is no frame, whatever its fields hold."""
+    if not RAW_MIN <= len(raw) <= RAW_MAX:
+        return ParseError(NakReason.LENGTH, f"{len(raw)} bytes are no frame")
+    if crc32(raw) != _CRC_RESIDUE:
+        return ParseError(NakReason.CRC, "CRC differs")
+    version, opcode, length, _, _ = HEADER.unpack_from(raw)
     if version != PROTOCOL_VERSION:
         text = f"protocol version {version}, this side speaks {PROTOCOL_VERSION}"
-        raise ParseError(NakReason.VERSION, text, version)
-    payload = body[_HEADER.size :]
-    if length != len(payload):
-        raise ParseError(NakReason.LENGTH, f"header says {length} bytes of payload, {len(payload)} came")
+        return ParseError(NakReason.VERSION, text, version)
+    came = len(raw) - RAW_MIN
+    if length != came:
+        return ParseError(NakReason.LENGTH, f"header says {length} bytes of payload, {came} came")
     message = BY_OPCODE.get(opcode)
     if message is None:
-        raise ParseError(NakReason.OPCODE, f"opcode {opcode:#04x} is not declared", opcode)
-    try:
-        return Frame(session, seq, message.decode(payload))
-    except ValueError as error:
-        raise ParseError(NakReason.FIELD, f"{message.__name__}: {error}", opcode) from error
+        return ParseError(NakReason.OPCODE, f"opcode {opcode:#04x} is not declared", opcode)
+    name, size = message.__name__, message.layout.packer.size
+    return ParseError(NakReason.FIELD, f"{name}: {name} has {size} bytes, not {came}", opcode)
 
 
 class Decoder:
@@ -95,7 +107,7 @@ class Decoder:
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""  # of a frame that has not ended yet
         self._dropping = False
 
     def feed(self, data: bytes) -> list[Frame | ParseError]:
@@ -104,21 +116,19 @@ class Decoder:
         *ended, rest = data.split(DELIMITER)
         for piece in ended:
             self._take(piece, found)
-            if self._buffer:
+            encoded, self._buffer, self._dropping = self._buffer, b"", False
+            if encoded:
                 try:
-                    found.append(decode(bytes(self._buffer)))
+                    found.append(decode(encoded))
                 except ParseError as error:
                     found.append(error)
-            self._buffer.clear()
-            self._dropping = False
         self._take(rest, found)
         return found
 
     def _take(self, piece: bytes, found: list[Frame | ParseError]) -> None:
         if self._dropping:
             return
-        self._buffer += piece
+        self._buffer = self._buffer + piece if self._buffer else piece
         if len(self._buffer) > ENCODED_MAX:
             found.append(ParseError(NakReason.LENGTH, f"more than {ENCODED_MAX} bytes without a delimiter"))
-            self._buffer.clear()
-            self._dropping = True
+            self._buffer, self._dropping = b"", True

@@ -5,7 +5,10 @@ returned lists); nothing here waits. A session is opened by Connect/Connected wi
 side. Requests are stop-and-wait: one is on the wire, the others queue; a lost answer is answered by sending
 the same bytes again, which the device recognises by the sequence number. After five tries, a dead line or a
 NAK that cannot be mended the link is FAILED, and only a new link object leaves that state. STOP overtakes:
-it drops what is queued and is repeated until the device confirms it.
+it drops what is queued and is repeated until the device confirms it. A request that was dropped behind the
+link's back, from the buffer of a port or driver, leaves a gap in the numbers, which the device tells by its
+next NAK. A reading fills the gap, and its answer is nobody's: no other request may have that number, since
+the dropped one's bytes might come late after all and be taken for it.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from protocols import timing
 from protocols.frame import DELIMITER, Decoder, Frame, ParseError, encode
 from protocols.interface import INTERFACE_HASH
 from protocols.messages import Channel, Connect, Connected, Message, Nak, NakReason, Sender, Stop, Stopped
-from protocols.requests import Request
+from protocols.requests import ReadCounters, Request
 
+_ANSWER: Final = Channel.ANSWER
+_DEVICE: Final = Sender.DEVICE
 _MENDABLE: Final = frozenset({NakReason.CRC, NakReason.LENGTH, NakReason.ENCODING, NakReason.SEQUENCE})
 
 
@@ -112,9 +117,10 @@ class _Pending:
     seq: int
     request: Request
     encoded: bytes
-    first_sent_us: int = 0
+    sent_us: int  # first
     resend_us: int = 0
     tries: int = 0
+    fills_gap: bool = False  # nobody asked it
 
 
 @dataclass(slots=True)
@@ -141,6 +147,7 @@ class HostLink:
         self._next_seq = 1
         self._next_free_seq = 1
         self._last_free_seq = 0
+        self._answered_seq = 0
         self._timeout_us = timing.ANSWER_FIRST_US
         self._connect_due_us = 0
         self._connect_tries = 0
@@ -160,7 +167,7 @@ class HostLink:
         if len(self._queue) >= timing.REQUESTS_QUEUED_MAX:
             raise QueueFullError(f"{len(self._queue)} requests wait already")
         seq, self._next_seq = self._next_seq, self._next_seq + 1
-        self._queue.append(_Pending(seq, message, encode(Frame(self.session, seq, message))))
+        self._queue.append(self._numbered(seq, message, now_us))
         self._send_next(now_us)
         return seq
 
@@ -176,10 +183,11 @@ class HostLink:
         always told: StopConfirmed, or Failed(STOP_UNCONFIRMED) 500 ms after the first unconfirmed stop.
         """
         if self._pending and self._pending.tries == 1 and self._pending.encoded in self._out:
-            self._queue.appendleft(self._pending)  # it never left
+            self._pending.tries = 0  # it never left
+            self._queue.appendleft(self._pending)
             self._pending = None
-        if self._queue:
-            self._next_seq = self._queue[0].seq  # what never left leaves no gap: the device expects this one
+        # What never left leaves no gap: the device expects the first of these.
+        self._next_seq = next((waiting.seq for waiting in self._queue if not waiting.tries), self._next_seq)
         events = self._abandon_all()
         self._out.clear()
         began_us = self._stopping.began_us if self._stopping else now_us
@@ -189,22 +197,25 @@ class HostLink:
 
     def outgoing(self) -> bytes:
         """Bytes to put on the wire, handed out once."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def next_deadline(self) -> int | None:
         """When `tick` must be called at the latest; None when nothing is due."""
-        due = []
-        if self.state is LinkState.CONNECTING:
-            due.append(self._connect_due_us)
+        due_us: int | None = None
         if self.state is LinkState.UP:
-            due.append(self._heard_us + timing.LINK_SILENT_US)
-            if self._pending:
-                due.append(self._pending.resend_us)
+            due_us = self._heard_us + timing.LINK_SILENT_US
+            if self._pending and self._pending.resend_us < due_us:
+                due_us = self._pending.resend_us
+        elif self.state is LinkState.CONNECTING:
+            due_us = self._connect_due_us
         if self._stopping:
-            due += [self._stopping.repeat_us, self._stopping.began_us + timing.STOP_UNCONFIRMED_US]
-        return min(due, default=None)
+            stop_us = min(self._stopping.repeat_us, self._stopping.began_us + timing.STOP_UNCONFIRMED_US)
+            due_us = stop_us if due_us is None else min(due_us, stop_us)
+        return due_us
 
     def tick(self, now_us: int) -> list[LinkEvent]:
         """Act on what is due."""
@@ -247,18 +258,15 @@ class HostLink:
 
     def _take(self, frame: Frame, now_us: int) -> list[LinkEvent]:
         message = frame.message
-        if message.sender is not Sender.DEVICE:
-            return [
-                ParseError(
-                    NakReason.OPCODE, f"echo: {type(message).__name__} is the host's own", message.opcode
-                )
-            ]
+        if message.sender is not _DEVICE:
+            text = f"echo: {type(message).__name__} is the host's own"
+            return [ParseError(NakReason.OPCODE, text, message.opcode)]
         if isinstance(message, Connected):
             return self._take_connected(frame, message, now_us)
         if isinstance(message, Nak):
             return self._take_nak(frame, message, now_us)
         ours = self.state is LinkState.UP and frame.session == self.session
-        if message.channel is Channel.ANSWER:
+        if message.channel is _ANSWER:
             return self._take_answer(frame, now_us) if ours else []
         lost = frame.seq - self._last_free_seq - 1
         news = ours and lost >= 0  # else late, repeated or replayed: older than what is known
@@ -290,11 +298,14 @@ class HostLink:
             return self._fail(LinkFailure.DESYNCHRONISED, frame.message.opcode)
         self._heard_us = now_us
         if pending.tries == 1:  # a repeated request does not tell which copy was answered
-            measured = now_us - pending.first_sent_us
+            measured = now_us - pending.sent_us
             smoothed = 7 * self._timeout_us // 8 + measured // 2
             self._timeout_us = max(timing.ANSWER_MIN_US, min(smoothed, timing.ANSWER_MAX_US))
         self._pending = None
+        self._answered_seq = frame.seq
         self._send_next(now_us)
+        if pending.fills_gap:
+            return []
         return [Answered(pending.seq, pending.request, frame.message)]
 
     def _take_nak(self, frame: Frame, nak: Nak, now_us: int) -> list[LinkEvent]:
@@ -312,8 +323,14 @@ class HostLink:
         pending = self._pending
         if pending is None or nak.expected_seq > pending.seq:
             return []  # what it complains of was answered or taken meanwhile
-        if nak.expected_seq < pending.seq:
+        if nak.expected_seq <= self._answered_seq:
             return self._fail(LinkFailure.DESYNCHRONISED)
+        if nak.expected_seq < pending.seq:
+            self._queue.appendleft(pending)
+            self._pending = self._numbered(nak.expected_seq, ReadCounters(), now_us)
+            self._pending.fills_gap = True
+            self._put(self._pending, now_us)
+            return []
         return self._resend(pending, now_us)
 
     # -- sending
@@ -331,8 +348,11 @@ class HostLink:
     def _send_next(self, now_us: int) -> None:
         if self._pending is None and self._queue:
             self._pending = self._queue.popleft()
-            self._pending.first_sent_us = now_us
+            self._pending.sent_us = now_us
             self._put(self._pending, now_us)
+
+    def _numbered(self, seq: int, request: Request, now_us: int) -> _Pending:
+        return _Pending(seq, request, encode(Frame(self.session, seq, request)), now_us)
 
     def _put(self, pending: _Pending, now_us: int) -> None:
         pending.tries += 1
@@ -350,10 +370,10 @@ class HostLink:
         return seq
 
     def _abandon_all(self) -> list[LinkEvent]:
-        events: list[LinkEvent] = []
-        if self._pending:
-            events.append(Abandoned(self._pending.seq, self._pending.request, sent=True))
-        events += [Abandoned(waiting.seq, waiting.request, sent=False) for waiting in self._queue]
+        left = [self._pending, *self._queue] if self._pending else self._queue
+        events: list[LinkEvent] = [
+            Abandoned(one.seq, one.request, sent=one.tries > 0) for one in left if not one.fills_gap
+        ]
         self._pending = None
         self._queue.clear()
         return events

@@ -7,9 +7,8 @@ from typing import Final
 
 from protocols import messages, requests
 from protocols.fields import Choice, FieldKind, Int, SetOf
+from protocols.layout import PROTOCOL_VERSION as PROTOCOL_VERSION  # noqa: PLC0414 - part of the interface, too
 from protocols.messages import Message, layout
-
-PROTOCOL_VERSION: Final = 1
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
     messages.Connect,

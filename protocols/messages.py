@@ -12,8 +12,9 @@ from typing import Annotated, Any, ClassVar, Final, Self, get_type_hints
 
 from protocols.faults import Fault
 from protocols.fields import COUNT_MAX, U32_MAX, Bool, Choice, SetOf, i32, u8, u16, u32, u64
+from protocols.frozen import quick
 from protocols.interlocks import Interlock
-from protocols.layout import Layout
+from protocols.layout import CRC, HEADER, Layout
 from protocols.refusals import Refusal
 from protocols.states import State
 
@@ -154,34 +155,33 @@ class Message:
     channel: ClassVar[Channel]
     effect: ClassVar[Effect | None] = None
     answer: ClassVar[type[Message] | None] = None
+    layout: ClassVar[Layout]  # what the annotations of its fields declare
+
+    def __init_subclass__(cls) -> None:
+        # `@dataclass(slots=True)` makes the class a second time, when its fields are known.
+        if "__dataclass_fields__" in cls.__dict__:
+            hints = get_type_hints(cls, include_extras=True)
+            kinds = ((name, getattr(hint, "__metadata__", None)) for name, hint in hints.items())
+            cls.layout = Layout(cls, tuple((name, data[0]) for name, data in kinds if data))
+            quick(cls)
 
     def __post_init__(self) -> None:
-        layout(type(self)).check(self)
+        self.layout.check(self)
 
     def encode(self) -> bytes:
         """The payload: packed little-endian fields in declared order."""
-        return layout(type(self)).pack(self)
+        return self.layout.pack(self, 0, 0)[HEADER.size :]
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
         """The message in `payload`; raises ValueError (FieldError included) for anything illegal."""
-        shape = layout(cls)
-        if len(payload) != shape.packer.size:
-            raise ValueError(f"{cls.__name__} has {shape.packer.size} bytes, not {len(payload)}")
-        return cls(*shape.unpack(payload))
-
-
-_LAYOUTS: Final[dict[type[Message], Layout]] = {}
+        message: Self = cls.layout.unpack(bytes(HEADER.size) + payload + bytes(CRC.size))[2]
+        return message
 
 
 def layout(message: type[Message]) -> Layout:
-    """The layout that the annotations of `message` declare, made once for each class."""
-    known = _LAYOUTS.get(message)
-    if known is None:
-        hints = get_type_hints(message, include_extras=True)
-        kinds = ((name, getattr(hint, "__metadata__", None)) for name, hint in hints.items())
-        known = _LAYOUTS[message] = Layout(tuple((name, data[0]) for name, data in kinds if data))
-    return known
+    """The layout that the annotations of `message` declare."""
+    return message.layout
 
 
 def _u32(meaning: str, unit: str = "") -> Any:

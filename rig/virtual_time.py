@@ -13,52 +13,81 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _US_PER_S: Final = 1_000_000
+# [C] turns of the loop between two looks at the pipe to which only signals and other threads write: what a
+# thread calls runs in the next turn in any case, and a signal waits for a millisecond or so.
+_TURNS_UNPOLLED_MAX: Final = 100
 # Below this, a timer's distance from a whole microsecond is the rounding of float seconds, not intent.
 _ROUNDING_US: Final = 1e-3
+
+TURNS_AT_ONCE_MAX: Final = 100_000
+"""[C] Turns of the loop at one instant after which it is given up: tasks go round and time cannot pass."""
+
+
+class TimeStandsStill(RuntimeError):
+    """The loop turned without end at one instant of virtual time."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Timers cost no real time; `time()` is always a whole number of microseconds.
 
-    File descriptors are polled before each jump, so pipes and ptys whose both ends live in this loop work.
-    A peer in another thread or process cannot know this time: for those use an ordinary loop. While work of
-    `run_in_executor` is under way the clock keeps pace with real time instead of jumping.
+    File descriptors are polled before each jump, so pipes and ptys whose both ends live in this loop work;
+    while there are none, it jumps without asking the system. A peer in another thread or process cannot know
+    this time: for those use an ordinary loop. While work of `run_in_executor` is under way the clock keeps
+    pace with real time instead of jumping.
     """
 
     def __init__(self, start_us: int = 0) -> None:
         self._virtual_us = start_us
-        self._threads_busy = 0
-        super().__init__(_JumpingSelector(self))
+        self._virtual_s = start_us / _US_PER_S
+        self._turns = 0
+        self.turns_max = 0  # the most turns at one instant so far
+        self.late_max_us = 0  # the farthest jump that was not to the next timer, so that timers came late
+        self._jumping = _JumpingSelector(self)
+        super().__init__(self._jumping)
 
     def time(self) -> float:
         """Virtual seconds."""
-        return self._virtual_us / _US_PER_S
+        return self._virtual_s
 
     def now_us(self) -> int:
         """Virtual microseconds."""
         return self._virtual_us
 
     def jump(self, duration_s: float) -> None:
-        """Advance the clock; the selector's call."""
-        exact_us = (self.time() + duration_s) * _US_PER_S
-        self._virtual_us = max(self._virtual_us, math.ceil(exact_us - _ROUNDING_US))
+        """Advance the clock over the heads of all timers: a loop that was blocked for so long."""
+        before_us = self._virtual_us
+        self.reach_timer(duration_s)
+        self.late_max_us = max(self.late_max_us, self._virtual_us - before_us)
 
-    @property
-    def threads_busy(self) -> bool:
-        """Whether work of `run_in_executor` is under way."""
-        return self._threads_busy > 0
+    def reach_timer(self, duration_s: float) -> None:
+        """Advance the clock to the next timer, if that is not now already; the selector's call."""
+        due_us = math.ceil((self._virtual_s + duration_s) * _US_PER_S - _ROUNDING_US)
+        if due_us > self._virtual_us:
+            self._virtual_us = due_us
+            self._virtual_s = due_us / _US_PER_S
+            self._turns = 0
+        else:
+            self.turn()
+
+    def turn(self) -> None:
+        """Count a turn at this instant; the selector's call. Raises TimeStandsStill if they are too many."""
+        self._turns += 1
+        if self._turns > self.turns_max:
+            self.turns_max = self._turns
+            if self._turns > TURNS_AT_ONCE_MAX:
+                raise TimeStandsStill(f"{self._turns} turns of the loop at {self._virtual_us} us")
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple form cannot be forwarded
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """As in asyncio; counted, so that no timer overtakes the thread."""
         future = super().run_in_executor(executor, func, *args)
-        self._threads_busy += 1
+        self._jumping.threads_busy += 1
         future.add_done_callback(self._thread_ended)
         return future
 
     def _thread_ended(self, _: asyncio.Future[Any]) -> None:
-        self._threads_busy -= 1
+        self._jumping.threads_busy -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's
         """As in asyncio, without its time-out: virtual time would jump right over it."""
@@ -68,14 +97,32 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop: VirtualTimeLoop) -> None:
         super().__init__()
+        self.threads_busy = 0  # pieces of work of `run_in_executor` under way
         self._loop = loop
+        self._alone = True  # nothing but the loop's own pipe for signals and threads is registered
+        self._turns_unpolled = 0
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        self._alone = len(self.get_map()) <= 1
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._alone = len(self.get_map()) <= 1
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
-            return ready
-        if timeout is None or self._loop.threads_busy:  # only something real can go on
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        if timeout is None or self.threads_busy:  # only something real can go on
             ready = super().select(timeout)
-        if not ready and timeout is not None:
-            self._loop.jump(timeout)
+        elif not self._alone or self._turns_unpolled >= _TURNS_UNPOLLED_MAX:
+            self._turns_unpolled = 0
+            ready = super().select(0)
+        else:
+            self._turns_unpolled += 1
+        if timeout and not ready:
+            self._loop.reach_timer(timeout)
+        else:
+            self._loop.turn()
         return ready

@@ -306,6 +306,59 @@ async def test_a_permit_whose_asker_is_cancelled_becomes_a_stop() -> None:
         connection.close()
 
 
+async def test_a_permit_that_was_given_while_its_asker_was_cancelled_becomes_a_stop() -> None:
+    with memory_line() as end:
+        laser, witness = LittleLaser(end), Witness()
+        connection = await connect(witness)
+        for message, stops in ((wire.ReadCounters(), 0), (ARM, 1)):
+            laser.silent_on = {type(message)}
+            asking = asyncio.ensure_future(connection.request(message, wire.Answer))
+            await turns()
+            laser.link.answer(laser.answer(message))
+            laser.flush()
+            asyncio.get_running_loop().call_soon(asking.cancel)  # right behind the answer, before its asker
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await turns()
+            assert len(laser.stops) == stops
+        laser.silent_on = set()
+        laser.refuses[wire.Arm] = frozenset({Refusal.FOOT_HELD})
+        laser.silent_on = {wire.Arm}
+        asking = asyncio.ensure_future(connection.request(ARM, wire.Reply))
+        await turns()
+        laser.link.answer(laser.answer(ARM))
+        laser.flush()
+        asyncio.get_running_loop().call_soon(asking.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await turns()
+        assert len(laser.stops) == 1  # it was refused: nothing to stop
+        connection.close()
+
+
+async def test_one_who_gives_up_waiting_for_the_wire_takes_the_turn_from_nobody() -> None:
+    with memory_line() as end:
+        laser, witness = LittleLaser(end), Witness()
+        connection = await connect(witness)
+        laser.silent_on = {wire.ReadCounters}
+        asking = [
+            asyncio.ensure_future(connection.request(message, wire.Answer))
+            for message in (wire.ReadCounters(), wire.ReadMode(0), wire.ReadMode(1), wire.ReadMode(2))
+        ]
+        await turns()
+        asking[1].cancel()  # while it waits
+        laser.link.answer(wire.Counters(0, 0, 0, 0, 0, 0))
+        laser.flush()
+        asyncio.get_running_loop().call_soon(asking[2].cancel)  # just as its turn comes
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            *(Done, asyncio.CancelledError, asyncio.CancelledError, Done)
+        ]
+        assert laser.asked == [wire.ReadCounters(), wire.ReadMode(2)]
+        assert isinstance(await connection.request(wire.ReadIdentity(), wire.Identity), Done)
+        connection.close()
+
+
 async def test_a_reading_whose_asker_is_cancelled_does_not_hold_up_or_confuse_the_next() -> None:
     with memory_line() as end:
         laser, witness = LittleLaser(end), Witness()
@@ -331,6 +384,27 @@ async def test_an_answer_of_another_type_than_asked_for_is_a_mistake_of_the_call
         with pytest.raises(TypeError, match="ReadIdentity is not answered by Counters"):
             await connection.request(wire.ReadIdentity(), wire.Counters)
         connection.close()
+
+
+async def test_one_who_breaks_when_told_of_the_end_keeps_nothing_from_ending(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_: Exception) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with memory_line() as end:
+        laser, witness = LittleLaser(end), Witness()
+        hooks = Hooks(gate=witness.gate, on_message=witness.hooks.on_message, on_down=broken)
+        connection = Connection(await open_port("memory://laser"), hooks)
+        await connection.open()
+        laser.silent_on = {wire.ReadCounters}
+        asking = asyncio.ensure_future(connection.request(wire.ReadCounters(), wire.Counters))
+        await turns()
+        connection.close()
+        assert isinstance(await asking, Failed)
+        assert (await connection.ended()).kind is LinkKind.CLOSED
+        assert end.host is None
+        assert "a bug" in caplog.text
 
 
 # -- out of band

@@ -378,6 +378,31 @@ async def test_a_stop_overtakes_a_frozen_pty(line: PtyEnd) -> None:
     connection.close()
 
 
+async def test_a_request_that_a_stop_dropped_in_the_kernel_does_not_end_the_session(line: PtyEnd) -> None:
+    laser, witness = LittleLaser(line), Witness()
+    line.thaw()
+    connection = Connection(await open_port(line.path), witness.hooks)
+    await connection.open()
+    line.freeze()
+    for _ in range(300):  # about 7 kB: more than the reader's end holds, less than the line does
+        connection.send(Heartbeat(1, Intent.IDLE))
+    arming = asyncio.ensure_future(connection.request(wire.Arm(1, 0, Beam.APERTURE), wire.Reply))
+    await asyncio.sleep(0)  # it is written
+    sent = connection.counters.bytes_sent
+    stopping = connection.stop()
+    assert connection.counters.bytes_sent > sent
+    assert isinstance(await arming, Uncertain)
+    line.thaw()
+    assert (await stopping).confirmed
+    assert isinstance(await connection.request(wire.ReadIdentity(), wire.Identity), Done)
+    assert [request for request in laser.asked if not isinstance(request, wire.Arm)][
+        -1
+    ] == wire.ReadIdentity()
+    assert laser.sessions == 1
+    assert witness.downs == []
+    connection.close()
+
+
 # -- networks
 
 

@@ -94,6 +94,28 @@ async def test_a_stop_overtakes_what_the_port_has_not_delivered() -> None:
         connection.close()
 
 
+async def test_after_a_stop_that_dropped_a_request_the_next_one_is_answered_in_the_same_session() -> None:
+    with memory_line() as end:
+        laser, witness = LittleLaser(end), Witness()
+        connection = await connect(witness)
+        assert isinstance(await connection.request(wire.ReadIdentity(), wire.Identity), Done)
+        for _ in range(2):
+            end.frozen = True
+            arming = asyncio.ensure_future(connection.request(ARM, wire.Reply))
+            await turns()
+            stopping = connection.stop()
+            end.frozen = False
+            assert (await stopping).confirmed
+            assert isinstance(await arming, Uncertain)
+        outcome = await connection.request(wire.ReadCounters(), wire.Counters)
+        assert isinstance(outcome, Done)
+        assert isinstance(await connection.request(wire.ReadIdentity(), wire.Identity), Done)
+        assert connection.is_up
+        assert laser.sessions == 1
+        assert ARM not in laser.asked
+        connection.close()
+
+
 async def test_a_stop_is_repeated_until_it_is_confirmed() -> None:
     with memory_line() as end:
         laser, witness = LittleLaser(end), Witness()

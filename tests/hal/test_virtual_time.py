@@ -1,5 +1,7 @@
 import asyncio
 import os
+import signal
+import threading
 import time
 
 import pytest
@@ -45,6 +47,55 @@ async def test_bytes_in_a_pipe_are_read_before_the_clock_jumps() -> None:
     os.close(reading)
     os.close(writing)
     assert heard == [0]
+
+
+async def test_a_pipe_that_comes_and_goes_is_polled_for_as_long_as_it_is_there() -> None:
+    loop = asyncio.get_running_loop()
+    for round_us in (0, 1_000_000):
+        reading, writing = os.pipe()
+        heard: list[int] = []
+        loop.add_reader(reading, lambda: heard.append(len(os.read(reading, 1))))  # noqa: B023 - of this round
+        loop.call_later(0.25, os.write, writing, b"x")
+        await asyncio.sleep(0.25)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert heard == [1]
+        assert now_us() == round_us + 250_000
+        loop.remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
+        await asyncio.sleep(0.75)
+
+
+def idling(loop: VirtualTimeLoop) -> None:
+    """Timers without end, and nothing else to do."""
+    loop.call_later(0.001, idling, loop)
+
+
+async def test_a_signal_is_heard_while_the_clock_jumps_from_timer_to_timer() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    heard = loop.create_future()
+    loop.add_signal_handler(signal.SIGUSR1, heard.set_result, True)
+    signaller = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+    idling(loop)
+    signaller.start()
+    assert await heard
+    signaller.join()
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+
+async def test_a_foreign_thread_is_heard_while_the_clock_jumps_and_while_there_is_nothing_to_do() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    for busy in (False, True):
+        heard = loop.create_future()
+        if busy:
+            idling(loop)
+        caller = threading.Timer(0.02, loop.call_soon_threadsafe, (heard.set_result, busy))
+        caller.start()
+        assert await heard is busy
+        caller.join()
 
 
 async def test_a_thread_is_not_overtaken_by_a_timer() -> None:

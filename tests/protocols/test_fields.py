@@ -25,7 +25,9 @@ from protocols.fields import (
     to_user,
 )
 from protocols.interface import MESSAGES
-from protocols.messages import Foot, Message, Telemetry, layout
+from protocols.layout import REMEMBERED_MAX, _Remembered
+from protocols.messages import Foot, Message, PulseFlag, PulseReport, Status, Telemetry, layout
+from protocols.requests import Identity
 from protocols.states import State
 from tests.protocols.test_golden import GOLDEN
 
@@ -273,3 +275,74 @@ def test_units_of_telemetry_are_convertible() -> None:
     """Every field of a slow value reads in the user's units."""
     named = dict(to_user(name, 1) for name, kind in layout(Telemetry).fields if kind.unit)
     assert set(named) == {"device_time_s", "hv_v", "coolant_c", "flow_l_min", "indicator_ma", "aiming_mw"}
+
+
+def told(make: Any) -> tuple[Any, str]:
+    """What came of it: the message, or the words of the error."""
+    try:
+        return make(), ""
+    except ValueError as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+@given(st.sampled_from(MESSAGES), st.data())
+def test_the_quick_way_takes_and_refuses_what_the_kinds_do_in_the_same_words(
+    message: type[Message], data: st.DataObject
+) -> None:
+    """The kinds are asked here one by one, in declared order."""
+    shape = layout(message)
+    sound = data.draw(st.builds(message, **{name: values(kind) for name, kind in shape.fields}))
+    payload = bytearray(sound.encode())
+    for place in data.draw(st.lists(st.integers(0, max(len(payload) - 1, 0)), max_size=3)) if payload else ():
+        payload[place] = data.draw(st.integers(0, 255))
+
+    def asked_one_by_one() -> Message:
+        raws = struct.unpack("<" + "".join(kind.code for _, kind in shape.fields), payload)
+        told_raw = zip(shape.fields, raws, strict=True)
+        taken = [raw if isinstance(kind, Int) else kind.unpack(raw) for (_, kind), raw in told_raw]
+        for (name, kind), value in zip(shape.fields, taken, strict=True):
+            kind.check(name, value)
+        return message(*taken)
+
+    assert told(lambda: message.decode(bytes(payload))) == told(asked_one_by_one)
+
+
+@given(st.sampled_from(FIELDS), st.data())
+def test_values_of_any_type_are_taken_exactly_where_the_kind_takes_them(
+    field: tuple[type[Message], str, FieldKind], data: st.DataObject
+) -> None:
+    message, name, kind = field
+    value = data.draw(values(kind) | st.sampled_from(wrong(kind)) | st.integers(-(2**70), 2**70) | st.text())
+    made = told(lambda: replace(EXAMPLE[message], **{name: value}))  # type: ignore[type-var]  # a dataclass
+    assert made[1] == told(lambda: kind.check(name, value))[1]
+
+
+class Words(str):
+    """A str of a kind that the quick look does not know, and a kind takes."""
+
+
+def test_what_the_quick_look_does_not_know_is_left_to_the_kinds() -> None:
+    class Set(frozenset[Any]):
+        pass
+
+    status = EXAMPLE[Status]
+    assert isinstance(status, Status)
+    assert replace(status, blocks=Set(status.blocks)).blocks == status.blocks
+    assert replace(status, blocks=Set(status.blocks)).encode() == status.encode()
+    identity = EXAMPLE[Identity]
+    assert isinstance(identity, Identity)
+    assert replace(identity, serial=Words(identity.serial)).encode() == identity.encode()
+
+
+def test_sets_without_end_are_not_remembered_without_end() -> None:
+    remembered = _Remembered(hex)
+    assert [remembered[number] for number in range(REMEMBERED_MAX + 5)][-1] == hex(REMEMBERED_MAX + 4)
+    assert len(remembered) == REMEMBERED_MAX
+
+
+def test_every_set_of_flags_comes_through() -> None:
+    report = EXAMPLE[PulseReport]
+    assert isinstance(report, PulseReport)
+    for bits in range(2 ** len(PulseFlag)):
+        changed = replace(report, flags=frozenset(flag for flag in PulseFlag if bits >> flag & 1))
+        assert PulseReport.decode(changed.encode()) == changed

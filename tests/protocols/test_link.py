@@ -209,6 +209,52 @@ def test_a_stop_keeps_a_request_from_the_wire_that_was_not_written_yet() -> None
     assert [request for _, request in line.device.acted_on] == [numbered(2)]
 
 
+def test_a_stop_that_drops_what_was_written_leaves_the_link_usable() -> None:
+    line = Line()
+    line.open()
+    line.ask(numbered(1))
+    assert line.run(lambda: bool(line.answered), SECOND)
+    line.to_device.vice = Vice(loss=1)
+    for number in (2, 3):  # two stops, and each drops a request out of a driver's buffer
+        line.ask(numbered(number))
+        line._flush()
+        line.stop(number)
+        line.host.outgoing()
+    line.to_device.vice = HONEST
+    assert line.run(lambda: bool(line.confirmed), SECOND)
+    line.ask(numbered(4))
+    line.ask(numbered(5))
+    assert line.run(lambda: len(line.answered) == 3, SECOND)
+    assert [request for _, request in line.device.acted_on] == [numbered(1), numbered(4), numbered(5)]
+    assert not line.failures
+
+
+@given(vices, vices, st.integers(0, 2**32), st.lists(st.integers(1, 3), min_size=1, max_size=4))
+def test_stops_among_requests_keep_the_books_over_any_mixture_of_vices(
+    to_device: Vice, to_host: Vice, seed: int, asked: list[int]
+) -> None:
+    line = Line(to_device, to_host, seed=seed)
+    line.open()
+    number = 0
+    for stop_id, requests in enumerate(asked, start=1):
+        for _ in range(requests):
+            if line.host.state is LinkState.UP:
+                number += 1
+                line.ask(numbered(number))
+        line.pass_time(seed % 50 * MS)
+        line.stop(stop_id)
+        line.run(lambda: bool(line.failures) or len(line.confirmed) == stop_id, SECOND)  # noqa: B023 - at once
+    if line.host.state is LinkState.UP:
+        line.ask(numbered(number + 1))
+        line.run(
+            lambda: (
+                line.host.state is LinkState.FAILED
+                or len(line.answered) + len(line.abandoned) == len(line.asked)
+            )
+        )
+    check_books(line)
+
+
 def test_a_stop_does_not_make_telemetry_look_lost() -> None:
     line = Line()
     line.open()

@@ -13,6 +13,7 @@ from protocols.messages import (
     AckPulses,
     Connect,
     Connected,
+    Handpiece,
     Heartbeat,
     Intent,
     Message,
@@ -22,7 +23,16 @@ from protocols.messages import (
     Stop,
     Stopped,
 )
-from protocols.requests import Acknowledge, Counters, ReadCounters, ReadFault, ReadSetpoint, Reply, Standby
+from protocols.requests import (
+    Acknowledge,
+    Counters,
+    ReadCounters,
+    ReadFault,
+    ReadSetpoint,
+    Reply,
+    Setpoint,
+    Standby,
+)
 from tests.protocols.test_frames import sealed
 from tests.protocols.wires import MS, SECOND, status
 
@@ -237,6 +247,71 @@ def test_a_nak_that_can_be_mended_repeats_the_request_at_once(reason: NakReason)
     assert link.receive(from_device(Nak(reason, 1, 0), session=3), 2) == []
     assert link.outgoing() == b""
     assert link.receive(from_device(Nak(reason, 0, 0)), 3)[-1] == hl.Failed(LinkFailure.DESYNCHRONISED)
+
+
+def nak_of(seq: int) -> bytes:
+    return from_device(Nak(NakReason.SEQUENCE, seq, 0))
+
+
+def test_what_a_stop_dropped_behind_the_links_back_is_filled_up_with_a_reading() -> None:
+    link = host_up()
+    ask_and_answer(link, 0, 1)  # number 1
+    link.request(Standby(), 10)
+    link.outgoing()  # handed to a port, which drops it
+    assert link.stop(5, 20) == [hl.Abandoned(2, Standby(), sent=True)]
+    sent(link)
+    link.receive(from_device(Stopped(5, 1, 1, True, True, True, True), 1), 30)
+    assert link.request(ReadSetpoint(), 40) == 3
+    assert [(frame.seq, frame.message) for frame in sent(link)] == [(3, ReadSetpoint())]
+    assert link.receive(nak_of(2), 50) == []
+    assert [(frame.seq, frame.message) for frame in sent(link)] == [(2, ReadCounters())]
+    assert link.receive(nak_of(2), 51) == []  # as it came to the repetition of the other
+    assert [(frame.seq, frame.message) for frame in sent(link)] == [(2, ReadCounters())]
+    assert link.receive(from_device(COUNTERS, 2), 60) == []  # nobody asked for that
+    assert [(frame.seq, frame.message) for frame in sent(link)] == [(3, ReadSetpoint())]
+    setpoint = Setpoint(0, 0, 0, 0, Handpiece.NONE, 0)
+    assert link.receive(from_device(setpoint, 3), 70) == [hl.Answered(3, ReadSetpoint(), setpoint)]
+    ask_and_answer(link, 80, 1)  # number 4
+
+
+def gap(link: HostLink) -> None:
+    """Number 1 was dropped on its way, number 2 asked, the device's NAK came, and the reading left."""
+    link.request(Standby(), 0)
+    link.outgoing()
+    link.stop(5, 0)
+    link.receive(from_device(Stopped(5, 1, 1, True, True, True, True), 1), 1)
+    link.request(ReadSetpoint(), 2)
+    link.outgoing()
+    link.receive(nak_of(1), 3)
+    assert [(frame.seq, frame.message) for frame in sent(link)] == [(1, ReadCounters())]
+
+
+def test_a_dropped_request_that_comes_late_after_all_is_not_taken_for_another() -> None:
+    link = host_up()
+    gap(link)
+    assert link.receive(from_device(DONE, 1), 9) == [
+        hl.Abandoned(2, ReadSetpoint(), sent=True),
+        hl.Failed(LinkFailure.DESYNCHRONISED, DONE.opcode),
+    ]
+
+
+def test_a_stop_while_a_gap_is_filled_gives_no_number_twice() -> None:
+    link = host_up()
+    gap(link)
+    link.request(Standby(), 4)  # number 3, which waits
+    assert link.stop(6, 5) == [
+        hl.Abandoned(2, ReadSetpoint(), sent=True),
+        hl.Abandoned(3, Standby(), sent=False),
+    ]
+    assert link.request(Standby(), 6) == 3
+
+
+def test_a_device_that_forgot_what_it_answered_ends_the_link() -> None:
+    link = host_up()
+    ask_and_answer(link, 0, 1)
+    ask_and_answer(link, 2, 1)
+    link.request(Standby(), 4)
+    assert link.receive(nak_of(2), 5)[-1] == hl.Failed(LinkFailure.DESYNCHRONISED)
 
 
 def test_a_nak_without_a_request_is_no_matter() -> None:

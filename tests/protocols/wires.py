@@ -35,7 +35,7 @@ from protocols.messages import (
     Stop,
     Stopped,
 )
-from protocols.requests import Acknowledge, Answer, Reply, Request
+from protocols.requests import Acknowledge, Answer, Counters, ReadCounters, Reply, Request
 from protocols.states import State
 
 MS = 1_000
@@ -215,6 +215,8 @@ class Device:
                 case SessionOpened(session=session):
                     self.sessions.append(session)
                     self._answers.clear()
+                case Asked(request=ReadCounters()):  # changes nothing
+                    self._answers.append((now_us + self.answer_after_us, Counters(0, 0, 0, 0, 0, 0)))
                 case Asked(request=request):
                     self.acted_on.append((self.link.session, request))
                     number = request.fault_instance if isinstance(request, Acknowledge) else 0
