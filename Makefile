@@ -36,20 +36,18 @@ check: $(DEV_READY) ## format, style, types, import contracts, generated documen
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if [ -e tools/generate.py ] || [ -d tools/generate ]; then \
-		echo "$(BIN)/python -m tools.generate --check"; $(BIN)/python -m tools.generate --check; \
-	else echo "no generated documents to check: there is no tools/generate yet"; fi
+	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.curves --check
 
 bench: $(DEV_READY) ## speed, as ratios measured in one run
-	@if [ -e bench/__main__.py ]; then $(BIN)/python -m bench; \
-	else echo "there is no bench/ yet: nothing was measured" >&2; exit 1; fi
+	@$(BIN)/python -m bench
 
 soak: $(DEV_READY) ## all tests, with far more generated examples each; takes hours
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --hypothesis-profile=soak --timeout=7200
 
-docs: $(DEV_READY) ## write the generated documents and headers anew
-	@if [ -e tools/generate.py ] || [ -d tools/generate ]; then $(BIN)/python -m tools.generate; \
-	else echo "there is no tools/generate yet: nothing was written" >&2; exit 1; fi
+docs: $(DEV_READY) ## write the generated documents, tables and curves anew
+	@$(BIN)/python -m tools.generate
+	@$(BIN)/python -m tools.curves
 
 lock: ## resolve the newest versions and pin them in requirements.lock
 	@$(PYTHON) tools/bootstrap.py lock
