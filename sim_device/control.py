@@ -1,4 +1,4 @@
-"""The rig's control channel, HTTP over a unix socket: operator actions, ground truth, and the client."""
+"""The rig's control channel: `sim_device.hands` over HTTP on a unix socket, with an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,52 +9,34 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 
-import httpx
 import uvicorn
 from fastapi import Body as FromBody
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
-from sim_device.board import lines_of
 from sim_device.errors import SetupError
-from sim_device.firmware.memory import NonVolatile
+from sim_device.faults import CATALOGUE, Fault, FaultError, Trigger, meaning_of
+from sim_device.hands import STEP_MAX_US, HandError, Hands, Owner, UnknownError
 from sim_device.operator import ACTIONS, Action, ActionError, Body, explain
 from sim_device.plant.truth import KEPT_PULSES
 from sim_device.serve import claim
-from sim_device.simulator import Simulator
 
 SOCKET_PATH_MAX: Final = 107  # sun_path of Linux: 108 bytes with the closing zero
-CLIENT_TIMEOUT_S: Final = 10.0  # [C] the longest answer takes milliseconds; then the simulator hangs
 
 
-class SimulatorHandle(Protocol):
-    """What the control channel needs of whoever gives the simulator its time."""
-
-    simulator: Simulator
-    slipped_us: int
-
-    @property
-    def speed(self) -> int:
-        """Device time for each real time, now."""
-        ...
-
-    def sync(self) -> int:
-        """Bring the simulator to the present; its time in us."""
-        ...
-
-    def perform(self, work: Callable[[Simulator, int], None]) -> None:
-        """Do something to the simulator now."""
-        ...
-
-
-def build_app(handle: SimulatorHandle) -> FastAPI:
+def build_app(hands: Hands) -> FastAPI:
     """The API. Handlers run in the simulator's own event loop, one at a time, between its events."""
-    app = FastAPI(title="picolase simulator", description="Hands and ground truth of one simulated laser.")
-    simulator = handle.simulator
+    app = FastAPI(
+        title="picolase simulator",
+        version=version("picolase"),
+        description="Hands, faults, time, snapshots and ground truth of one simulated laser.",
+    )
 
     @app.exception_handler(RequestValidationError)
     async def refuse_fields(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -62,89 +44,147 @@ def build_app(handle: SimulatorHandle) -> FastAPI:
         return JSONResponse({"error": explain(name, list(error.errors()))}, status_code=422)
 
     @app.exception_handler(ActionError)
-    async def refuse_action(_: Request, error: ActionError) -> JSONResponse:
+    @app.exception_handler(HandError)
+    async def refuse_action(_: Request, error: ValueError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, status_code=409)
 
+    @app.exception_handler(UnknownError)
+    async def refuse_unknown(_: Request, error: UnknownError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=404)
+
+    @app.exception_handler(FaultError)
+    async def refuse_fault(_: Request, error: FaultError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=422)
+
+    _add_hands(app, hands)
+    _add_faults(app, hands)
+    _add_time(app, hands)
+
+    app.get("/state")(_reading(hands.state))
+    app.get("/device")(_reading(hands.device))
+
+    @app.get("/truth")
+    async def truth(last: Annotated[int, Query(ge=0, le=KEPT_PULSES)] = 100) -> dict[str, Any]:
+        """Counters of all light there ever was, and the latest pulses."""
+        return hands.truth(last)
+
+    return app
+
+
+def _reading(read: Callable[[], dict[str, Any]]) -> Callable[..., Any]:
+    async def answer() -> dict[str, Any]:
+        return read()
+
+    answer.__doc__ = read.__doc__
+    answer.__name__ = read.__name__
+    return answer
+
+
+def _add_hands(app: FastAPI, hands: Hands) -> None:
     for name, action in ACTIONS.items():
-        app.post(f"/operator/{name}", summary=action.meaning, name=name)(_endpoint(handle, action))
+        app.post(f"/operator/{name}", summary=action.meaning, name=name)(_endpoint(hands, name, action))
 
     @app.post("/operator/{action}", include_in_schema=False)
     async def refuse_name(action: str) -> JSONResponse:
         known = ", ".join(ACTIONS)
         return JSONResponse({"error": f"action = {action!r} is not known: give one of {known}"}, 404)
 
-    @app.get("/state")
-    async def state() -> dict[str, Any]:
-        """Time, speed, every line of the board, and what the plant really does."""
-        now_us = handle.sync()
-        plant = simulator.plant
-        return {
-            "now_us": now_us,
-            "speed": handle.speed,
-            "slipped_us": handle.slipped_us,
-            "powered": plant.powered,
-            "running": simulator.running,
-            "state": simulator.state.name if simulator.state is not None else None,
-            "watchdog_resets": simulator.resets,
-            "inputs": lines_of(plant.inputs),
-            "outputs": lines_of(simulator.firmware.outputs),
-            "plant": {
-                "hv_v": plant.capacitor.volts(now_us),
-                "coolant_c": plant.coolant.celsius(now_us),
-                "shutter_position": plant.shutter.position(now_us),
-                "foot_pressed": plant.foot.pressed,
-                "gate_open": plant.gate_open,
-                "lamp_shots": plant.lamp.shots,
-                "energy_drift": plant.rod.drift,
-            },
-        }
 
-    @app.get("/truth")
-    async def truth(last: Annotated[int, Query(ge=0, le=KEPT_PULSES)] = 100) -> dict[str, Any]:
-        """Counters of all light there ever was, and the latest pulses."""
-        now_us = handle.sync()
-        known = simulator.plant.truth
-        pulses = list(known.pulses)
-        return {
-            "now_us": now_us,
-            "total": known.total,
-            "aperture": known.aperture,
-            "port": known.port,
-            "shuttered": known.shuttered,
-            "triggers": known.triggers,
-            "blocked": known.blocked,
-            "dark": known.dark,
-            "pulses": [pulse._asdict() for pulse in pulses[len(pulses) - min(last, len(pulses)) :]],
-        }
-
-    @app.get("/device")
-    async def device() -> dict[str, Any]:
-        """The firmware's own counters, read from its non-volatile memory."""
-        handle.sync()
-        stored = NonVolatile(simulator.memory)
-        return {
-            "pulse_number": stored.pulse_number,
-            "acknowledged": stored.acknowledged,
-            "reports_waiting": stored.waiting,
-            "lamp_shots": stored.lamp_shots,
-            "boots": stored.books.boots,
-            "trips": stored.books.trips,
-            "broken": stored.broken,
-        }
-
-    return app
-
-
-def _endpoint(handle: SimulatorHandle, action: Action) -> Callable[..., Any]:
+def _endpoint(hands: Hands, name: str, action: Action) -> Callable[..., Any]:
     """A handler whose body FastAPI checks and documents by the action's own model."""
 
     async def act(body: Body) -> dict[str, int]:
-        handle.perform(lambda simulator, now_us: action.apply(simulator, body, now_us))
-        return {"now_us": handle.simulator.now_us}
+        return {"now_us": hands.operate(name, **body.model_dump())}
 
     default = FromBody(default_factory=Body) if action.body is Body else FromBody()
     act.__annotations__["body"] = Annotated[action.body, default]
     return act
+
+
+def _add_faults(app: FastAPI, hands: Hands) -> None:
+    app.get("/faults")(_reading(hands.catalogue))
+    for name, fault in CATALOGUE.items():
+        schema = {"application/json": {"schema": _fault_schema(fault)}}
+        extra = {"requestBody": {"content": schema, "required": False}}
+        summary = meaning_of(fault)
+        app.post(f"/faults/{name}", name=name, summary=summary, openapi_extra=extra)(_injecting(hands, name))
+
+    @app.post("/faults/{name}", include_in_schema=False)
+    async def refuse_name(name: str) -> dict[str, int]:
+        return {"number": hands.inject(name)}  # which refuses it, with the nearest name there is
+
+    @app.get("/injections")
+    async def injections() -> list[dict[str, Any]]:
+        """Every injection: parameters, whether it is active, how often it really fired."""
+        return hands.injections()
+
+    @app.delete("/injections")
+    async def clear_all() -> list[dict[str, Any]]:
+        """End every fault, now and for good; the injections as they then are."""
+        hands.clear()
+        return hands.injections()
+
+    @app.delete("/injections/{number}")
+    async def clear(number: int) -> dict[str, Any]:
+        """End one fault, now and for good; the injection as it then is."""
+        hands.clear(number)
+        return hands.injections()[number]
+
+
+def _injecting(hands: Hands, name: str) -> Callable[..., Any]:
+    async def inject(given: Annotated[dict[str, Any], FromBody(default_factory=dict)]) -> dict[str, int]:
+        return {"number": hands.inject(name, **given)}
+
+    return inject
+
+
+def _fault_schema(fault: type[Fault]) -> dict[str, Any]:
+    """A fault's parameters and its trigger's fields, which stand in one table."""
+    both = [fault.model_json_schema(), Trigger.model_json_schema()]
+    merged = {key: value for schema in both for key, value in schema.get("$defs", {}).items()}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: value for schema in both for key, value in schema["properties"].items()},
+        "required": both[0].get("required", []),
+        **({"$defs": merged} if merged else {}),
+    }
+
+
+class Duration(BaseModel):
+    """How long."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    duration_us: int = Field(ge=0, le=STEP_MAX_US)
+
+
+def _add_time(app: FastAPI, hands: Hands) -> None:
+    @app.post("/time/step")
+    async def step(body: Duration) -> dict[str, int]:
+        """Let time pass; only where it is stepped (`--stepped`)."""
+        return {"now_us": hands.step(body.duration_us)}
+
+    @app.get("/snapshots")
+    async def snapshots() -> dict[str, int]:
+        """The snapshots by name, with their times in us."""
+        return hands.snapshots()
+
+    @app.put("/snapshots/{name}")
+    async def snapshot(name: str) -> dict[str, int]:
+        """Keep the whole state under this name."""
+        return {"now_us": hands.snapshot(name)}
+
+    @app.post("/snapshots/{name}/restore")
+    async def restore(name: str) -> dict[str, int]:
+        """Go back to this snapshot; it may be restored again."""
+        return {"now_us": hands.restore(name)}
+
+    @app.delete("/snapshots/{name}")
+    async def forget(name: str) -> dict[str, int]:
+        """Drop this snapshot."""
+        hands.forget(name)
+        return hands.snapshots()
 
 
 class _Server(uvicorn.Server):
@@ -156,8 +196,10 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve_control(handle: SimulatorHandle, path: Path) -> AsyncIterator[None]:
+async def serve_control(owner: Owner, path: Path, seed: int = 1) -> AsyncIterator[None]:
     """Serve the API on the unix socket `path`, for this user only; the socket is gone at the end.
+
+    `seed` is that of all chance of injected faults.
 
     Raises SetupError when the path is too long, taken by something else, or served by a living process.
     """
@@ -168,7 +210,12 @@ async def serve_control(handle: SimulatorHandle, path: Path) -> AsyncIterator[No
         )
     with claim(path), _listening(path) as listener:
         config = uvicorn.Config(
-            build_app(handle), log_config=None, access_log=False, lifespan="off", ws="none", http="h11"
+            build_app(Hands(owner, seed)),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="control channel")
@@ -213,94 +260,3 @@ def _remove_stale(path: Path) -> None:
     if found != errno.ECONNREFUSED:
         raise SetupError(f"control socket {path} is served by another process: give another path")
     path.unlink()
-
-
-class ControlError(Exception):
-    """The simulator refused, or does not answer; the text says why."""
-
-
-class Control:
-    """Client of the control channel. Methods raise ControlError; each has an async twin in `AsyncControl`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)),
-            base_url="http://simulator",
-            timeout=CLIENT_TIMEOUT_S,
-        )
-
-    def operate(self, action: str, **fields: Any) -> int:
-        """Carry out one operator action (`operate("foot", to="press")`); the device's time in us."""
-        return int(self._ask("POST", f"/operator/{action}", fields)["now_us"])
-
-    def state(self) -> dict[str, Any]:
-        """Time, lines and plant values."""
-        return self._ask("GET", "/state")
-
-    def truth(self, last: int = 100) -> dict[str, Any]:
-        """Counters of all light, and the latest pulses."""
-        return self._ask("GET", f"/truth?last={last}")
-
-    def device(self) -> dict[str, Any]:
-        """The firmware's own counters."""
-        return self._ask("GET", "/device")
-
-    def close(self) -> None:
-        """Give the connection up."""
-        self._client.close()
-
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        if not self._path.is_socket():  # httpcore would leak its socket on a path that is not there
-            raise ControlError(f"the simulator does not answer: {self._path} is not there")
-        try:
-            return _content(self._client.request(method, path, json=body))
-        except httpx.TransportError as error:
-            raise ControlError(f"the simulator does not answer: {error}") from error
-
-
-class AsyncControl:
-    """The same client for asyncio."""
-
-    def __init__(self, path: Path) -> None:
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(path)),
-            base_url="http://simulator",
-            timeout=CLIENT_TIMEOUT_S,
-        )
-
-    async def operate(self, action: str, **fields: Any) -> int:
-        """Carry out one operator action (`operate("foot", to="press")`); the device's time in us."""
-        return int((await self._ask("POST", f"/operator/{action}", fields))["now_us"])
-
-    async def state(self) -> dict[str, Any]:
-        """Time, lines and plant values."""
-        return await self._ask("GET", "/state")
-
-    async def truth(self, last: int = 100) -> dict[str, Any]:
-        """Counters of all light, and the latest pulses."""
-        return await self._ask("GET", f"/truth?last={last}")
-
-    async def device(self) -> dict[str, Any]:
-        """The firmware's own counters."""
-        return await self._ask("GET", "/device")
-
-    async def close(self) -> None:
-        """Give the connection up."""
-        await self._client.aclose()
-
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            return _content(await self._client.request(method, path, json=body))
-        except httpx.TransportError as error:
-            raise ControlError(f"the simulator does not answer: {error}") from error
-
-
-def _content(response: httpx.Response) -> dict[str, Any]:
-    if response.is_success:
-        return dict(response.json())
-    try:
-        reason = response.json()["error"]
-    except (ValueError, KeyError):
-        reason = response.text
-    raise ControlError(f"the simulator refused ({response.status_code}): {reason}")

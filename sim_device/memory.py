@@ -16,20 +16,30 @@ MEMORY_NAME: Final = "nonvolatile.bin"
 
 
 class RamMemory:
-    """Forgotten with the process, kept over resets and power cuts of the simulated device."""
+    """Forgotten with the process, kept over resets and power cuts of the simulated device.
+
+    Takes room up to the highest byte ever written: of a thousand lasers most have written little.
+    """
 
     def __init__(self, size: int = MEMORY_SIZE) -> None:
         self.size = size
-        self._bytes = bytearray(size)
+        self.failing = False  # a fault: it refuses every write
+        self.refused = 0
+        self._bytes = bytearray()  # zeros follow, up to `size`
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`; raises OSError outside the memory."""
         _check_range(self.size, offset, length)
-        return bytes(self._bytes[offset : offset + length])
+        return bytes(self._bytes[offset : offset + length]).ljust(length, b"\0")
 
     def write(self, offset: int, data: bytes) -> None:
-        """Store `data` at `offset`; raises OSError outside the memory."""
+        """Store `data` at `offset`; raises OSError outside the memory, and while it fails."""
         _check_range(self.size, offset, len(data))
+        if self.failing:
+            self.refused += 1
+            raise OSError("the memory takes no more writes")
+        if offset > len(self._bytes):
+            self._bytes.extend(bytes(offset - len(self._bytes)))
         self._bytes[offset : offset + len(data)] = data
 
 
@@ -43,6 +53,8 @@ class FileMemory:
         """Open or create (zero filled) the file; raises SetupError when it is in use or not such a memory."""
         self.size = size
         self.path = path
+        self.failing = False  # a fault: it refuses every write
+        self.refused = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -74,8 +86,11 @@ class FileMemory:
         return os.pread(self._file, length, offset)
 
     def write(self, offset: int, data: bytes) -> None:
-        """Store `data` at `offset`; raises OSError when the file cannot take it."""
+        """Store `data` at `offset`; raises OSError when the file cannot take it, and while it fails."""
         _check_range(self.size, offset, len(data))
+        if self.failing:
+            self.refused += 1
+            raise OSError(f"{self.path}: the memory takes no more writes")
         if os.pwrite(self._file, data, offset) != len(data):
             raise OSError(f"{self.path}: short write at {offset}")
 

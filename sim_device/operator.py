@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocols.messages import Handpiece
+from sim_device.line import BYTE_BITS
 from sim_device.plant import Plant
 from sim_device.simulator import Simulator
 
@@ -69,6 +70,19 @@ class Module(Body):
     """A wavelength module, 0 for none that can be identified."""
 
     wavelength_nm: Literal[0, 532, 755, 1064]
+
+
+class Cable(Body):
+    """The serial cable: cut (nothing passes, nobody is told), mended, or pulled out at the host's end."""
+
+    to: Literal["cut", "mend", "unplug", "plug"]
+
+
+class HostPort(Body):
+    """How the host has set its port: bit/s (0: as the device), and stop bits."""
+
+    baud: int = Field(ge=0, le=4_000_000)
+    stop_bits: Literal[1, 2] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,15 @@ def _module(simulator: Simulator, body: Module, now_us: int) -> None:
     _set(simulator, now_us, "wavelength_nm", body.wavelength_nm)
 
 
+def _cable(simulator: Simulator, body: Cable, now_us: int) -> None:
+    wire = simulator.wire
+    {"cut": wire.cut, "mend": wire.mend, "unplug": wire.unplug, "plug": wire.plug}[body.to]()
+
+
+def _host_port(simulator: Simulator, body: HostPort, now_us: int) -> None:
+    simulator.wire.set_host(body.baud, BYTE_BITS - 1 + body.stop_bits)
+
+
 def _power(simulator: Simulator, body: CutReturn, now_us: int) -> None:
     simulator.set_power(body.to == "return", now_us)
 
@@ -166,5 +189,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "level": Action(GoodBad, "coolant level", _contact("level_ok", "good")),
     "mains": Action(GoodBad, "mains within its window", _contact("mains_ok", "good")),
     "power": Action(CutReturn, "cut the device's supply or return it", _power),
+    "cable": Action(Cable, "cut, mend, unplug or plug the serial cable", _cable),
+    "host-port": Action(HostPort, "set the rate of the host's port", _host_port),
     "reset": Action(Body, "reset the processor", lambda simulator, _, now_us: simulator.reset(now_us)),
 }

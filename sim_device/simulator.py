@@ -16,10 +16,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import ClassVar, Final
 
 from protocols.states import State
 from sim_device.board import FirmwareBackend, Inputs, Memory, Outputs, Step
+from sim_device.line import Line, Way
 from sim_device.plant import NEVER, Plant
 from sim_device.plant.truth import TruePulse
 from sim_device.plant.watchdog import Watchdog
@@ -81,6 +83,7 @@ class Simulator:
         self.plant = plant
         self.memory = memory
         self.watchdog = Watchdog()
+        self.wire = Line()  # of the binary port
         self.now_us = plant.now_us
         self.resets = 0  # by the watchdog
         self.bytes_lost = 0
@@ -89,9 +92,11 @@ class Simulator:
         self.hung = False  # the processor executes nothing and drives what it last drove
         self._drift_ppm = 0
         self._drift_from = (0, 0)  # (simulator's time, processor's time) at which the drift began
+        self._ahead_us = 0  # by how much the processor's clock was ahead then
         self.on_agenda = False  # what happens now was on the agenda, not done from outside
         self._agenda: list[tuple[int, int, Callable[[Simulator], None]]] = []
         self._agenda_count = 0
+        self._agenda_us = NEVER  # when the first of it is due
         self._pulses_shown = plant.truth.total
         self._wake_us = NEVER
         self._boot_us = NEVER  # end of the reset pulse
@@ -103,8 +108,14 @@ class Simulator:
     @property
     def next_event_us(self) -> int:
         """When something will happen by itself; NEVER if nothing is going on."""
-        agenda_us = self._agenda[0][0] if self._agenda else NEVER
-        return min(self.plant.next_event_us, self._wake_us, self.watchdog.bites_us, self._boot_us, agenda_us)
+        return min(
+            self.plant.next_event_us,
+            self._wake_us,
+            self.watchdog.bites_us,
+            self.wire.next_us,
+            self._boot_us,
+            self._agenda_us,
+        )
 
     @property
     def running(self) -> bool:
@@ -128,17 +139,20 @@ class Simulator:
             raise ValueError(f"to_us = {to_us} lies before {self.now_us}: time does not go backwards")
         while (due_us := self.next_event_us) <= to_us:
             self._reach(due_us)
-            if self._agenda and due_us >= self._agenda[0][0]:
+            if due_us >= self._agenda_us:
                 self._do_agenda()
             elif due_us >= self._boot_us:
                 self._boot(watchdog_reset=self._watchdog_reset)
             elif due_us >= self.watchdog.bites_us:
                 self._bite()
-            elif not self.running:
-                continue
-            elif self.plant.changed or due_us >= self._wake_us:
+            elif due_us >= self.wire.next_us:
+                self._deliver()
+            elif due_us >= self._wake_us:
                 self._step()
-        self._reach(to_us)
+            if self.plant.changed and self.running:
+                self._step()
+        if to_us > self.now_us:
+            self._reach(to_us)
 
     def at(self, when_us: int, work: Callable[[Simulator], None]) -> None:
         """Put `work` on the agenda: it is called with the simulator at `when_us`, before all else due then.
@@ -149,13 +163,16 @@ class Simulator:
             raise ValueError(f"when_us = {when_us} lies before {self.now_us}: time does not go backwards")
         self._agenda_count += 1  # keeps the order of what is due together
         heapq.heappush(self._agenda, (when_us, self._agenda_count, work))
+        self._agenda_us = self._agenda[0][0]
 
     def receive(self, data: bytes, now_us: int) -> None:
-        """Hand bytes to the binary port at `now_us`; the answer, if it comes at once, is in `sent`."""
+        """The host sends bytes to the binary port at `now_us`; an answer that comes at once is in `sent`."""
         self.advance(now_us)
         for observer in self.observers:
             observer.entered(now_us, "wire", data)
-        if self.running:
+        if not self.wire.to_device.straight:
+            self._send(self.wire.to_device, data)
+        elif self.running:
             self._step(received=data)
 
     def receive_console(self, data: bytes, now_us: int) -> None:
@@ -167,7 +184,9 @@ class Simulator:
             self._step(console=data)
 
     def sent(self) -> bytes:
-        """Fetch what the binary port has sent since the last call."""
+        """Fetch what has come from the binary port to the host since the last call."""
+        if not self._sent:
+            return b""
         data = bytes(self._sent)
         self._sent.clear()
         return data
@@ -218,12 +237,15 @@ class Simulator:
         """Let the processor's clock run faster by `ppm` from now on; 0 ends it, without a jump."""
         self.advance(now_us)
         self._drift_from = (now_us, self._processor_us(now_us))
+        self._ahead_us = self._drift_from[1] - now_us
         self._drift_ppm = ppm
         if self.running:
             self._step()
 
     def _processor_us(self, now_us: int) -> int:
         """The processor's time at the simulator's."""
+        if not self._drift_ppm:
+            return now_us + self._ahead_us
         began_us, processor_us = self._drift_from
         passed_us = now_us - began_us
         return processor_us + passed_us + passed_us * self._drift_ppm // 1_000_000
@@ -236,6 +258,7 @@ class Simulator:
 
     def _do_agenda(self) -> None:
         _, _, work = heapq.heappop(self._agenda)
+        self._agenda_us = self._agenda[0][0] if self._agenda else NEVER
         self.on_agenda = True
         try:
             work(self)
@@ -245,15 +268,17 @@ class Simulator:
     def _reach(self, now_us: int) -> None:
         self.plant.advance(now_us)
         self.now_us = now_us
-        if self.observers and self.plant.truth.total != self._pulses_shown:
+        if self.plant.truth.total != self._pulses_shown:
             self._show_pulses()
 
     def _show_pulses(self) -> None:
         truth = self.plant.truth
-        for pulse in list(truth.pulses)[self._pulses_shown - truth.total :]:
-            for observer in self.observers:
-                observer.pulsed(pulse)
-        self._pulses_shown = truth.total
+        unseen = truth.total - self._pulses_shown
+        self._pulses_shown = truth.total  # of whoever comes later these are no news
+        if self.observers:
+            for pulse in list(islice(reversed(truth.pulses), unseen))[::-1]:
+                for observer in self.observers:
+                    observer.pulsed(pulse)
 
     def _boot(self, *, watchdog_reset: bool) -> None:
         self._boot_us = NEVER
@@ -261,7 +286,7 @@ class Simulator:
         for observer in self.observers:
             observer.booted(self.now_us, watchdog_reset=watchdog_reset)
         self.firmware.boot(self._processor_us(self.now_us), self.memory, watchdog_reset=watchdog_reset)
-        self.plant.drive(self.firmware.outputs)
+        self.plant.drive(self._disturbed(self.firmware.outputs))
         self.watchdog.start(self.now_us, self.firmware.outputs.watchdog_kicks)
         self._step()
 
@@ -271,35 +296,67 @@ class Simulator:
 
     def _hold_in_reset(self, *, watchdog_reset: bool) -> None:
         """A processor in reset drives nothing, hears nothing, and starts again when the pulse is over."""
-        self.plant.drive(Outputs())
+        self.plant.drive(self._disturbed(Outputs()))
         self._wake_us = self.watchdog.bites_us = NEVER
         self._boot_us = self.now_us + RESET_US
         self._watchdog_reset = watchdog_reset
 
     def _step(self, received: bytes = b"", console: bytes = b"") -> None:
-        self.plant.changed = False
-        now_us, inputs, outputs = self.now_us, self.plant.inputs, self.firmware.outputs
+        now_us, plant, firmware = self.now_us, self.plant, self.firmware
+        plant.changed = False
+        inputs, outputs = plant.inputs, firmware.outputs
         if self.disturbances:
             inputs = replace(inputs)
             for disturbance in self.disturbances:
                 disturbance.alter_inputs(now_us, inputs)
-        step = self.firmware.step(self._processor_us(now_us), inputs, received, console)
-        self._wake_us = self._simulator_us(step.wake_us) if step.wake_us < NEVER else NEVER
-        if self._wake_us <= now_us:
-            raise RuntimeError(f"the firmware asks to be woken at {self._wake_us}, not after {now_us}")
+        step = firmware.step(self._processor_us(now_us), inputs, received, console)
+        wake_us = step.wake_us
+        if wake_us < NEVER:
+            wake_us = self._simulator_us(wake_us) if self._drift_ppm else wake_us - self._ahead_us
+        if wake_us <= now_us:
+            raise RuntimeError(f"the firmware asks to be woken at {wake_us}, not after {now_us}")
+        self._wake_us = wake_us
         if self.disturbances:
-            outputs = replace(outputs)
-            for disturbance in self.disturbances:
-                disturbance.alter_outputs(now_us, outputs)
-        self.plant.drive(outputs)
+            outputs = self._disturbed(outputs)
+        plant.drive(outputs)
         if self.observers:
             self._show_step(inputs, outputs, received, console, step)
         if step.sent:
-            self._keep(self._sent, step.sent)
+            if self.wire.to_host.straight:
+                self._give(step.sent)
+            else:
+                self._send(self.wire.to_host, step.sent)
         if step.console:
             self._keep(self._console_sent, step.console)
         if self.watchdog.see(now_us, outputs.watchdog_kicks):
             self._bite()
+
+    def _send(self, way: Way, data: bytes) -> None:
+        """Put bytes on a way of the wire that is not straight."""
+        way.put(data, self.now_us)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand over what the wire has carried by now."""
+        wire = self.wire
+        while wire.next_us <= self.now_us:
+            if data := wire.to_host.arrived(self.now_us):
+                self._give(data)
+            if (data := wire.to_device.arrived(self.now_us)) and self.running:
+                self._step(received=data)
+
+    def _give(self, data: bytes) -> None:
+        """Let the host have what came from the binary port."""
+        for observer in self.observers:
+            observer.left(self.now_us, "wire", data)
+        self._keep(self._sent, data)
+
+    def _disturbed(self, outputs: Outputs) -> Outputs:
+        """What arrives at the plant of what the processor drives."""
+        outputs = replace(outputs)
+        for disturbance in self.disturbances:
+            disturbance.alter_outputs(self.now_us, outputs)
+        return outputs
 
     def _show_step(
         self, inputs: Inputs, outputs: Outputs, received: bytes, console: bytes, step: Step
@@ -312,7 +369,6 @@ class Simulator:
             observer.stepped(self.now_us, inputs, outputs)
             if step.sent:
                 observer.sent(self.now_us, "wire", step.sent)
-                observer.left(self.now_us, "wire", step.sent)
             if step.console:
                 observer.sent(self.now_us, "console", step.console)
                 observer.left(self.now_us, "console", step.console)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocols.device_link import Asked, DeviceLink, Heard, SessionOpened
 from protocols.interface import INTERFACE_HASH
-from protocols.messages import AckPulses, Heartbeat, Leave, Message, Result, Stop, Telemetry
+from protocols.messages import AckPulses, Effect, Heartbeat, Leave, Message, Result, Stop, Telemetry
 from protocols.refusals import Refusal
 from protocols.requests import (
     Acknowledge,
@@ -40,9 +40,10 @@ from protocols.requests import (
 )
 from protocols.states import Event
 from sim_device.firmware import limits, refuse
+from sim_device.firmware.changes import ALL, RECORDS
 from sim_device.firmware.limits import U32
 from sim_device.firmware.memory import REPORTS_MAX
-from sim_device.firmware.report import Reporter, reported
+from sim_device.firmware.report import ON_TELLING, Reporter, reported
 
 if TYPE_CHECKING:
     from sim_device.firmware.device import Device
@@ -51,11 +52,11 @@ if TYPE_CHECKING:
 class Comms:
     """The binary port: link, handlers, and what is told unasked."""
 
-    def __init__(self, device: Device, serial: str) -> None:
+    def __init__(self, device: Device, reporter: Reporter, serial: str) -> None:
         self._device = device
         self._serial = serial
         self._link = DeviceLink(device.boot_number)
-        self._reporter = Reporter()
+        self._reporter = reporter
         self._stop_id = 0
         # Any, not Request: each handler takes its own kind, and the key says which.
         self._handlers: dict[type[Request], Callable[[Any], Answer]] = {
@@ -80,44 +81,41 @@ class Comms:
     def receive(self, data: bytes) -> None:
         """Act on bytes from the host, in their order."""
         for event in self._link.receive(data):
-            match event:
-                case SessionOpened(session, same_interface):
-                    self._open_session(session, same_interface)
-                case Asked(request):
-                    self._link.answer(self.request(request))
-                case Heard(message):
-                    self.hear(message)
+            if isinstance(event, Heard):
+                self.hear(event.message)
+            elif isinstance(event, Asked):
+                self._link.answer(self.request(event.request))
+            else:
+                self._open_session(event)
 
-    def tell(self) -> bytes:
-        """What is due to be sent, answers included."""
-        self._reporter.tell(self._device, self._link)
+    def tell(self, changed: int) -> bytes:
+        """What is to be sent, answers included, when this has changed in the step."""
+        device = self._device
+        if changed & ON_TELLING or device.now_us >= self._reporter.deadline_us:
+            self._reporter.tell(device, self._link, changed)
         return self._link.outgoing()
-
-    @property
-    def deadline_us(self) -> int:
-        """When something is due to be sent."""
-        return self._reporter.deadline_us(self._device)
 
     def request(self, request: Request) -> Answer:
         """Carry out one request and answer it."""
+        if request.effect is not Effect.READS:
+            self._device.note(ALL)
         return self._handlers[type(request)](request)
 
     def hear(self, message: Message) -> None:
         """Act on an out-of-band message."""
         device = self._device
-        match message:
-            case Stop(stop_id):
-                self.stop(again=stop_id == self._stop_id)
-                self._stop_id = stop_id
-                self._reporter.stopped(device, self._link, stop_id)
-            case Heartbeat():
-                if device.host.heard(message, armed=device.armed, permit=device.permit.held):
-                    device.go(Event.RETURN, Leave.INTENT)
-            case AckPulses(pulse_number):
-                if device.memory.acknowledged < pulse_number <= reported(device):
-                    device.memory.acknowledge(pulse_number)
-            case _:
-                pass  # no other message of the host is out of band
+        if isinstance(message, Heartbeat):
+            if device.host.heard(message, armed=device.armed, permit=device.permit.held):
+                device.go(Event.RETURN, Leave.INTENT)
+        elif isinstance(message, AckPulses):
+            if device.memory.acknowledged < message.pulse_number <= reported(device):
+                device.memory.acknowledge(message.pulse_number)
+                device.note(RECORDS)
+        elif isinstance(message, Stop):
+            self.stop(again=message.stop_id == self._stop_id)
+            self._stop_id = message.stop_id
+            self._reporter.stopped(device, self._link, message.stop_id)
+        # no other message of the host is out of band
 
     def stop(self, *, again: bool = False) -> None:
         """End every permission now, whoever asks; a repetition raises no further epoch."""
@@ -133,11 +131,12 @@ class Comms:
 
     def telemetry(self) -> Telemetry:
         """The slow values as they are now; `sample` is that of the latest told."""
-        return self._reporter._telemetry(self._device, self._link)  # noqa: SLF001 # to be made public there
+        return self._reporter.telemetry(self._device, self._link)
 
-    def _open_session(self, session: int, same_interface: bool) -> None:
+    def _open_session(self, opened: SessionOpened) -> None:
         device = self._device
-        device.host.open_session(session, same_interface=same_interface)
+        device.note(ALL)
+        device.host.open_session(opened.session, same_interface=opened.same_interface)
         device.void_permit()
         device.permit.forget_answers()
         device.setpoints.forget_staged()
@@ -145,9 +144,9 @@ class Comms:
             device.go(Event.RETURN, Leave.SESSION)
         self._reporter.open_session(device.now_us)
 
-    def _reply(self, reasons: set[Refusal], *, arms: bool = False) -> Reply:
+    def _reply(self, reasons: int, *, arms: bool = False) -> Reply:
         epoch = self._device.arm_epoch if arms else self._device.stop_epoch
-        return Reply(Result.REFUSED if reasons else Result.DONE, frozenset(reasons), epoch)
+        return Reply(Result.REFUSED if reasons else Result.DONE, refuse.words(reasons), epoch)
 
     def _identity(self, _: ReadIdentity) -> Identity:
         return Identity(
@@ -277,7 +276,7 @@ class Comms:
             return before
         reasons = refuse.grant_refusals(device, request)
         if taken:
-            reasons.add(Refusal.PERMIT_HELD)  # an identity is for one permit, whatever became of it
+            reasons |= 1 << Refusal.PERMIT_HELD  # an identity is for one permit, whatever became of it
         reply = self._reply(reasons)
         if not reasons:
             device.permit.grant(request, fires_itself=device.inputs.internal_trigger_strap)

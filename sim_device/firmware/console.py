@@ -24,8 +24,9 @@ from protocols.requests import (
 from protocols.scpi import LINE_MAX, Console
 from protocols.scpi_line import ConsoleError
 from protocols.states import State
+from sim_device.firmware.changes import ALL
 from sim_device.firmware.limits import NEVER_US
-from sim_device.firmware.report import _visible, reported
+from sim_device.firmware.report import reported, visible
 
 if TYPE_CHECKING:
     from sim_device.firmware.comms import Comms
@@ -63,7 +64,7 @@ class ConsoleLaser:
         device = self._device
         if message is Status:
             # Challenge 0: a fresh one would push out one that the host has yet to answer.
-            return Status(device.now_us, device.boot_number, 0, *_visible(device))  # type: ignore[arg-type] # in the order of its declaration
+            return Status(device.now_us, device.boot_number, 0, *visible(device))  # type: ignore[arg-type] # in the order of its declaration
         if message is Telemetry:
             return self._telemetry()
         number = reported(device)
@@ -74,10 +75,10 @@ class ConsoleLaser:
         handler = self._handlers.get(type(request))
         if handler is None:
             raise ConsoleError(-221, f"{type(request).__name__} is not for the console")
-        if request.effect is not Effect.READS and (
-            self._device.state is not State.STANDBY or self.host_holds_laser
-        ):
-            raise ConsoleError(-221, "settings change in STANDBY only, while no host holds the laser")
+        if request.effect is not Effect.READS:
+            if self._device.state is not State.STANDBY or self.host_holds_laser:
+                raise ConsoleError(-221, "settings change in STANDBY only, while no host holds the laser")
+            self._device.note(ALL)
         return handler(request)
 
     def stop(self) -> None:
@@ -95,9 +96,10 @@ class ConsolePort:
         self._waiting = bytearray()
 
     def step(self, data: bytes, now_us: int) -> bytes:
-        """Take `data`, carry out a slice of what waits, and hand out the answers."""
-        if not data and not self._waiting:
-            return b""
+        """Take `data`, carry out a slice of what waits, and hand out the answers.
+
+        Whoever has a deadline here is called in every step, whatever that step is for.
+        """
         self._take(data)
         received = bytes(self._waiting[:SLICE_BYTES])
         del self._waiting[:SLICE_BYTES]

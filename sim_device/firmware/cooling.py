@@ -19,15 +19,16 @@ class Cooling:
         self._warm_since_us = -1
         self._now_us = 0
 
-    def command(self, now_us: int, pump_on: bool) -> None:
-        """Take what the pump does from now on."""
-        if not pump_on:
-            self._pump_since_us = -1
-        elif self._pump_since_us < 0:
-            self._pump_since_us = now_us
+    def command(self, now_us: int, pump_on: bool) -> bool:
+        """Take what the pump does from now on; True: that is a change."""
+        if pump_on is (self._pump_since_us >= 0):
+            return False
+        self._pump_since_us = now_us if pump_on else -1
+        return True
 
-    def update(self, now_us: int, inputs: Inputs) -> None:
-        """Take flow and temperature."""
+    def update(self, now_us: int, inputs: Inputs) -> bool:
+        """Take flow and temperature; True: flow or heater are judged otherwise than before."""
+        before = (self.flow_low, self.heater_wanted)
         self._now_us = now_us
         pump_on = self._pump_since_us >= 0
         if pump_on and inputs.flow_ml_min >= limits.FLOW_MIN_ML_MIN:
@@ -42,6 +43,7 @@ class Cooling:
         elif self._warm_since_us < 0:
             self._warm_since_us = now_us
         self._heat(inputs, pump_on)
+        return (self.flow_low, self.heater_wanted) != before
 
     def _heat(self, inputs: Inputs, pump_on: bool) -> None:
         low_mc, high_mc = limits.SENSOR_MC

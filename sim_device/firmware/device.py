@@ -15,6 +15,7 @@ from sim_device.firmware import limits
 from sim_device.firmware.arming import Arming
 from sim_device.firmware.calibration import Calibrator
 from sim_device.firmware.chain import ALWAYS_CLOSED, open_contacts
+from sim_device.firmware.changes import ALL
 from sim_device.firmware.cooling import Cooling
 from sim_device.firmware.drive import Wants, drive
 from sim_device.firmware.emission import Emission
@@ -44,8 +45,12 @@ class Device:
             setattr(outputs, line.name, getattr(SAFE_OUTPUTS, line.name))
         self.now_us = 0
         self.inputs = Inputs()
+        self.changed = ALL  # what the parts have to look at in this step
+        self.noted = ALL  # of it: what was changed inside since the step began
+        self.carried = 0  # what was changed inside in the step before
         self.open_interlocks = 0
         self.state = State.OFF
+        self.armed = False  # the state is ARMING, READY or EMITTING
         self.entered_us = 0
         self.leave = Leave.NEVER
         self.beam = Beam.APERTURE
@@ -70,11 +75,6 @@ class Device:
         self.aiming_since_us = 0
 
     @property
-    def armed(self) -> bool:
-        """Whether the state is ARMING, READY or EMITTING."""
-        return self.state in ARMED
-
-    @property
     def handpiece(self) -> Handpiece:
         """What is connected now."""
         return limits.handpiece_of(self.inputs.handpiece)
@@ -94,6 +94,11 @@ class Device:
         """Whether the aiming beam is switched on and its power is in its window."""
         return self.aiming_on and self.aiming_lit
 
+    def note(self, changed: int) -> None:
+        """Something was changed inside: let everything look that depends on it."""
+        self.changed |= changed
+        self.noted |= changed
+
     def go(self, event: Event, leave: Leave = Leave.NEVER) -> bool:
         """Follow the table; False: the event is refused here, and nothing changed. Outputs follow at once."""
         state = following(self.state, event)
@@ -102,11 +107,13 @@ class Device:
         if state is self.state:
             return True
         before, self.state = self.state, state
+        self.armed = state in ARMED
+        self.note(ALL)
         self.entered_us = self.now_us
         self.wants = Wants()
         self.pulser.end()
         self.foot.consume(self.now_us)
-        if before in ARMED and state not in ARMED:
+        if before in ARMED and not self.armed:
             self.void_permit()
             self.host.armed_changed(self.now_us)
             if state is State.STANDBY:
@@ -114,7 +121,7 @@ class Device:
         if state is State.OFF:
             self.self_test.passed = False
             self.calibrator.valid = False
-        if state not in ARMED and state is not State.STANDBY:
+        if not self.armed and state is not State.STANDBY:
             self.set_aiming(False)
         elif before is not State.STANDBY and state is State.STANDBY:
             self.aiming_since_us = self.now_us
@@ -127,9 +134,11 @@ class Device:
         state = self.state
         if state is not State.OFF or self.inputs.key_on:
             self.go(Event.TRIP)  # first of all the outputs: memory may take its time
-        if fault in VOID_CALIBRATION:
+        if fault in VOID_CALIBRATION and self.calibrator.valid:
             self.calibrator.valid = False
-        self.faults.latch(fault, self.now_us, state, self.open_interlocks, value)
+            self.note(ALL)
+        if self.faults.latch(fault, self.now_us, state, self.open_interlocks, value):
+            self.note(ALL)
 
     def void_permit(self) -> None:
         """End permission: no permit, and the present press counts no more."""
@@ -137,11 +146,13 @@ class Device:
             self.host.permit_changed(self.now_us)
         self.permit.void()
         self.foot.consume(self.now_us)
+        self.note(ALL)
 
     def set_aiming(self, on: bool) -> None:
         """Switch the aiming beam; the time until it is judged and until it goes off by itself begins."""
         self.aiming_on = on
         self.aiming_since_us = self.now_us
+        self.note(ALL)
 
     def clear_to_trigger(self, order: Order) -> bool:
         """The last look, at the wires themselves: whether nothing at all speaks against the lamp trigger."""
@@ -170,7 +181,7 @@ class Device:
         """Whether handpiece, spot and wavelength are those of the committed set-point."""
         setpoint = self.setpoints.committed
         return (
-            self.handpiece is setpoint.handpiece
+            self.inputs.handpiece == setpoint.handpiece
             and self.inputs.spot_um == setpoint.spot_um
             and self.inputs.wavelength_nm == setpoint.wavelength_nm
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from protocols.messages import Beam, Leave, PulseFlag
 from protocols.states import Event, State
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sim_device.firmware.device import Device
 
 
+_NO_ORDER: Final = Order(0, Expected(0, 0, shutter_open=False, calibration=False), 1)
+
+
 class Emission:
     """One arming's emission: it starts with a fresh press under a permit and ends with the first doubt."""
 
@@ -23,12 +26,15 @@ class Emission:
         self._internal = False
         self._drifts_running = 0
         self._hv_mv = 0
+        self._comparator_uj = 0
+        self._order = _NO_ORDER  # of the present press
 
     def enter(self, device: Device) -> None:
         """A new arming: its voltage is worked out once."""
         setpoint = device.setpoints.committed
         mode = limits.mode_of(setpoint.wavelength_nm, setpoint.mode_width_ps)
         self._hv_mv = voltage_mv(device.memory.calibration, mode, setpoint.pulse_energy_uj)
+        self._comparator_uj = comparator_uj(setpoint.pulse_energy_uj)
         self._drifts_running = 0
 
     def watch(self, device: Device) -> None:
@@ -36,7 +42,7 @@ class Emission:
         setpoint, inputs = device.setpoints.committed, device.inputs
         aperture = device.beam is Beam.APERTURE
         leave = Leave.NEVER
-        if device.handpiece is not setpoint.handpiece or (aperture and inputs.docked):
+        if inputs.handpiece != setpoint.handpiece or (aperture and inputs.docked):
             leave = Leave.HANDPIECE
         elif inputs.spot_um != setpoint.spot_um:
             leave = Leave.SPOT
@@ -64,7 +70,8 @@ class Emission:
             self._internal = internal
             permit.fires_itself = False
             device.go(Event.PRESS)
-            device.pulser.begin(device.now_us, self._order(device))
+            self._order = self._order_of(device)
+            device.pulser.begin(device.now_us, self._order)
 
     def emitting(self, device: Device) -> None:
         """Fire while the foot is down and the permit lasts."""
@@ -80,7 +87,7 @@ class Emission:
         elif device.memory.room <= 0 and device.pulser.shot is None:
             device.go(Event.RETURN, Leave.REPORTS_FULL)
         else:
-            device.pulser.run(device, self._order(device))
+            device.pulser.run(device, self._order)
 
     def take(self, device: Device, outcome: Outcome) -> None:
         """A shot was judged: three running beyond 10 % end the arming."""
@@ -96,13 +103,13 @@ class Emission:
         return max(device.entered_us, device.foot.began_us) + limits.IDLE_US
 
     def _prepare(self, device: Device) -> None:
-        setpoint, wants = device.setpoints.committed, device.wants
+        wants = device.wants
         wants.hv_mv = self._hv_mv
         wants.charge = device.pulser.shot is None
-        wants.mode_width_ps = setpoint.mode_width_ps
-        wants.comparator_uj = comparator_uj(setpoint.pulse_energy_uj)
+        wants.mode_width_ps = device.setpoints.committed.mode_width_ps
+        wants.comparator_uj = self._comparator_uj
 
-    def _order(self, device: Device) -> Order:
+    def _order_of(self, device: Device) -> Order:
         setpoint = device.setpoints.committed
         expected = Expected(
             setpoint.pulse_energy_uj,

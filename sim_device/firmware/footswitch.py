@@ -58,7 +58,7 @@ class Footswitch:
     @property
     def level(self) -> Foot:
         """The footswitch as the host sees it; down counts as pressed from the first instant."""
-        if self.disagrees:
+        if self._differ_since_us >= 0 and self.disagrees:
             return Foot.DISAGREES
         return Foot.PRESSED if self.down else Foot.RELEASED
 

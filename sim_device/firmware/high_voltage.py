@@ -17,19 +17,24 @@ class HighVoltage:
         self._charged = False
         self._simmer_since_us = -1
         self._simmer_seen = False
+        self.awaits_simmer = False  # it is to come, or to prove that it is not the old current
 
-    def command(self, now_us: int, driven: Outputs) -> None:
-        """Take what is driven from now on."""
-        self._held_at_mv = driven.hv_set_mv if driven.dump_hold else 0
+    def command(self, now_us: int, driven: Outputs) -> bool:
+        """Take what is driven from now on; True: there is a change to be supervised."""
+        held_at_mv = driven.hv_set_mv if driven.dump_hold else 0
+        simmers = self._simmer_since_us >= 0
+        if held_at_mv == self._held_at_mv and driven.simmer_start is simmers:
+            return False
+        self._held_at_mv = held_at_mv
         if driven.dump_hold:
             self._dumped_since_us = -1
         elif self._dumped_since_us < 0:
             self._dumped_since_us = now_us
-        if not driven.simmer_start:
-            self._simmer_since_us = -1
+        if driven.simmer_start is not simmers:
+            self._simmer_since_us = now_us if driven.simmer_start else -1
             self._simmer_seen = False
-        elif self._simmer_since_us < 0:
-            self._simmer_since_us = now_us
+            self.awaits_simmer = driven.simmer_start
+        return True
 
     def update(self, now_us: int, inputs: Inputs) -> tuple[Fault, int]:
         """The fault of capacitor or simmer with its measured value, or NONE."""
@@ -46,6 +51,7 @@ class HighVoltage:
     def _simmer(self, now_us: int, simmer_on: bool) -> Fault:
         if simmer_on:
             self._simmer_seen |= now_us - self._simmer_since_us >= limits.SIMMER_SETTLE_US
+            self.awaits_simmer = not self._simmer_seen
             return Fault.NONE
         if self._simmer_seen:
             return Fault.SIMMER_LOST

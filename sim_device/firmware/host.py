@@ -28,8 +28,7 @@ class Host:
         self.same_interface = False
         self.alive_until_us = 0
         self._next_challenge = zlib.crc32(struct.pack("<I", boot))
-        self._challenges = [(0, -1)] * CHALLENGES_KEPT  # challenge and when it was issued; 0 answers nothing
-        self._oldest = 0
+        self._issued_us: dict[int, int] = {}  # the latest challenges, oldest first
         self._strikes = 0
         self._first_strike_us = 0
         self._armed_changed_us = 0
@@ -40,14 +39,15 @@ class Host:
         self.session = session
         self.same_interface = same_interface
         self.alive_until_us = 0
-        self._challenges = [(0, -1)] * CHALLENGES_KEPT
+        self._issued_us.clear()
         self._strikes = 0
 
     def challenge(self, now_us: int) -> int:
         """A new challenge for the next Status."""
         self._next_challenge = self._next_challenge + 1 & U32 or 1
-        self._challenges[self._oldest] = (self._next_challenge, now_us)
-        self._oldest = (self._oldest + 1) % CHALLENGES_KEPT
+        if len(self._issued_us) == CHALLENGES_KEPT:
+            del self._issued_us[next(iter(self._issued_us))]
+        self._issued_us[self._next_challenge] = now_us
         return self._next_challenge
 
     def alive(self, now_us: int) -> bool:
@@ -71,10 +71,7 @@ class Host:
 
     def heard(self, heartbeat: Heartbeat, *, armed: bool, permit: bool) -> bool:
         """Take a heartbeat; True: its intent has disagreed for too long."""
-        issued_us = -1
-        for challenge, at_us in self._challenges:
-            if challenge == heartbeat.challenge and challenge:
-                issued_us = at_us
+        issued_us = self._issued_us.get(heartbeat.challenge, -1)
         if issued_us < 0:
             return False
         self.alive_until_us = max(self.alive_until_us, issued_us + PERMIT_LIFE_US)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.faults import Fault
 from protocols.messages import PulseFlag
@@ -12,8 +13,7 @@ from sim_device.firmware.limits import beyond
 _MEASURED_MAX_UJ = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(NamedTuple):
     """What was measured of one pulse, energies calibrated."""
 
     pulses: int  # optical pulses since the trigger
@@ -33,8 +33,7 @@ class Expected:
     calibration: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Flags of the report, and the faults with the value that proved each, first cause first."""
 
     flags: frozenset[PulseFlag]

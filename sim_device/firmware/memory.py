@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Final
 
 from protocols.messages import Handpiece, PulseFlag, PulseReport
@@ -70,6 +71,10 @@ class StoredCalibration:
     residuals_ppm: tuple[int, ...] = (0,) * _POINTS
 
 
+_books_values: Final = attrgetter(*(field.name for field in fields(Books)))
+_calibration_values: Final = attrgetter(*(field.name for field in fields(StoredCalibration)))
+
+
 class _Slots:
     """Two slots of one record."""
 
@@ -116,6 +121,8 @@ class NonVolatile:
         self.broken = False
         self.pulse_number = 0
         self.lamp_shots = 0
+        self._latest_raw = b""  # half of an entry as it was written last, and what it says
+        self._latest: tuple[int, PulseReport] | None = None
         self.unknown_at_boot = False  # the newest pulse was cut off between its trigger and its report
         self._load()
 
@@ -132,23 +139,23 @@ class NonVolatile:
     @property
     def room(self) -> int:
         """Pulses that can still be numbered before the host must acknowledge."""
-        return REPORTS_MAX - self.waiting
+        return REPORTS_MAX - self.pulse_number + self.books.acknowledged
 
     def save_books(self) -> None:
         """Write counters and latched faults."""
         self.books.pulse_number = self.pulse_number
         self.books.lamp_shots = self.lamp_shots
-        self._write(*self._books_slots.store(astuple(self.books)))
+        self._write(*self._books_slots.store(_books_values(self.books)))
 
     def save_calibration(self) -> None:
         """Write the calibration."""
-        *head, energies_uj, residuals_ppm = astuple(self.calibration)
+        *head, energies_uj, residuals_ppm = _calibration_values(self.calibration)
         self._write(*self._calibration_slots.store((*head, *energies_uj, *residuals_ppm)))
 
     def commit(self, report: PulseReport) -> bool:
         """Number a pulse, before its trigger; False: it is not on record and must not be fired."""
         at = self._entry_at(report.pulse_number)
-        if self.room <= 0 or not self._write(at, _half(self.lamp_shots + 1, report)):
+        if self.room <= 0 or not self._write_half(at, self.lamp_shots + 1, report):
             return False
         self.pulse_number = report.pulse_number
         self.lamp_shots += 1
@@ -158,7 +165,7 @@ class NonVolatile:
         """Store the report of a committed pulse."""
         if PulseFlag.SKIPPED in report.flags:
             self.lamp_shots -= 1  # the lamp did not fire after all
-        self._write(self._entry_at(report.pulse_number) + _HALF_SIZE, _half(self.lamp_shots, report))
+        self._write_half(self._entry_at(report.pulse_number) + _HALF_SIZE, self.lamp_shots, report)
 
     def report(self, number: int) -> PulseReport:
         """Report of a pulse that waits; UNKNOWN when only its commit is there, or nothing readable."""
@@ -245,6 +252,8 @@ class NonVolatile:
 
     def _half_at(self, at: int) -> tuple[int, PulseReport] | None:
         raw = self._memory.read(at, _HALF.size)
+        if raw == self._latest_raw:
+            return self._latest
         lamp_shots, encoded, crc = _HALF.unpack(raw)
         if crc != zlib.crc32(raw[: -_CRC.size], _MAGIC):
             return None
@@ -252,6 +261,11 @@ class NonVolatile:
             return lamp_shots, PulseReport.decode(encoded)
         except ValueError:  # written by another layout
             return None
+
+    def _write_half(self, at: int, lamp_shots: int, report: PulseReport) -> bool:
+        raw = _half(lamp_shots, report)
+        self._latest_raw, self._latest = raw, (lamp_shots, report)
+        return self._write(at, raw)
 
     def _write(self, at: int, data: bytes) -> bool:
         try:

@@ -8,18 +8,25 @@ whatever state the laser is by then, because its light comes 200 us later all th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocols.faults import Fault
 from protocols.messages import PulseFlag, PulseReport, Shutter
 from sim_device.firmware import limits
+from sim_device.firmware.changes import PULSE
 from sim_device.firmware.high_voltage import charged, over_voltage
 from sim_device.firmware.judge import Expected, Readings, calibrated, judge
 from sim_device.firmware.limits import NEVER_US, U32
 
 if TYPE_CHECKING:
     from sim_device.firmware.device import Device
+
+
+_sensors: Final = attrgetter("light_count", "pulse_width_ps", "monitor_a_uj", "monitor_b_uj", "port_meter_uj")
+_UNKNOWN: Final = frozenset({PulseFlag.UNKNOWN})
+_SKIPPED: Final = frozenset({PulseFlag.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +51,14 @@ class Shot:
     """A pulse between its commit and its report."""
 
     order: Order
-    report: PulseReport
+    commit: dict[str, Any]  # fields of the report as they were put on record
     trigger_us: int
     light_count: int
     comparator: bool = False
     withdrawn: bool = False  # the gate closed before its light was seen: none may come, and that is no fault
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A pulse that was judged and reported, with the monitors as they read, uncalibrated."""
 
     order: Order
@@ -72,37 +78,39 @@ class Pulser:
         self._due_us = NEVER_US
         self._first = True
         self._earliest_us = 0  # the previous trigger plus a period
-        self._seen_light = -1
+        self._seen_light = 0
+        self._readings: tuple[int, ...] = ()
+        self.deadline_us = NEVER_US  # when a trigger or a judgement is due
 
     def begin(self, now_us: int, order: Order) -> None:
         """A new run of pulses: the first as soon as all is ready, later ones a period apart."""
         self._first = True
         self._due_us = now_us + order.period_us
         self._skips_running = 0
+        self._plan()
 
     def end(self) -> None:
         """The run is over; a shot on its way is not."""
         self._first = True
         self._due_us = NEVER_US
-
-    @property
-    def deadline_us(self) -> int:
-        """When a trigger or a judgement is due."""
-        if self.shot is not None:
-            seen = self._pulses_of(self.shot) > 0
-            return self.shot.trigger_us + (limits.JUDGE_US if seen else limits.MISSING_US)
-        return min(self._due_us, self._earliest_us) if self._first else self._due_us
+        self._plan()
 
     def watch_light(self, device: Device) -> None:
-        """Light that no trigger of ours explains is the worst there is, in every state."""
-        count = device.inputs.light_count & U32
-        explained = self.shot is not None or self._seen_light < 0
+        """Light that no trigger of ours explains is the worst there is, in every state.
+
+        Any sensor proves it, before the shutter or behind it: one that holds another pulse than before.
+        """
+        readings = _sensors(device.inputs)
+        if readings == self._readings:
+            return
+        explained = self.shot is not None or not self._readings
         if device.memory.unknown_at_boot and device.now_us <= limits.RESET_LIGHT_US:
             explained = True  # a reset cut that pulse off: its light is on record as UNKNOWN
-        if count != self._seen_light:
-            self._seen_light = count
-            if not explained:
-                device.trip(Fault.LIGHT_WITHOUT_TRIGGER, device.inputs.monitor_a_uj)
+        self._readings = readings
+        self._seen_light = device.inputs.light_count & U32
+        self._plan()
+        if not explained:
+            device.trip(Fault.LIGHT_WITHOUT_TRIGGER, device.inputs.monitor_a_uj)
 
     def run(self, device: Device, order: Order) -> None:
         """Prepare the next pulse of this order and fire it when it is due."""
@@ -122,6 +130,7 @@ class Pulser:
         full = charged(inputs, order.hv_mv)
         if self._first and full and now_us >= self._earliest_us:
             self._due_us = now_us
+            self._plan()
         if now_us < self._due_us:
             return
         if not full:
@@ -145,6 +154,8 @@ class Pulser:
         if device.now_us - shot.trigger_us < wait_us:
             return None
         self.shot = None
+        self._plan()
+        device.note(PULSE)
         calibration = device.memory.calibration
         gains = (calibration.gain_a_ppm, calibration.gain_b_ppm)
         if shot.order.expected.calibration:
@@ -157,15 +168,17 @@ class Pulser:
             shot.comparator,
         )
         verdict = judge(shot.order.expected, readings)
-        flags = shot.report.flags - {PulseFlag.UNKNOWN} | verdict.flags
+        flags = shot.commit["flags"] - _UNKNOWN | verdict.flags
         if shot.withdrawn and PulseFlag.MISSING in flags:
-            flags = flags - {PulseFlag.MISSING} | {PulseFlag.SKIPPED}  # no light was meant to come any more
-        report = replace(
-            shot.report,
-            flags=flags,
-            monitor_a_uj=readings.monitor_a_uj,
-            monitor_b_uj=readings.monitor_b_uj,
-            pulse_width_ps=min(U32, readings.pulse_width_ps),
+            flags = flags - {PulseFlag.MISSING} | _SKIPPED  # no light was meant to come any more
+        report = PulseReport(
+            **shot.commit
+            | {
+                "flags": flags,
+                "monitor_a_uj": readings.monitor_a_uj,
+                "monitor_b_uj": readings.monitor_b_uj,
+                "pulse_width_ps": max(0, min(U32, readings.pulse_width_ps)),
+            }
         )
         device.memory.finish(report)
         for fault, value in verdict.faults:
@@ -181,21 +194,23 @@ class Pulser:
         self.skipped = self.skipped + 1 & U32
         self._skips_running += 1
         self._due_us += order.period_us
+        self._plan()
         if self._skips_running >= limits.SKIPS_MAX:
             device.trip(Fault.NO_END_OF_CHARGE, device.inputs.hv_mv)
 
     def _fire(self, device: Device, order: Order) -> None:
         commit = self._commit_of(device, order)
-        if not device.memory.commit(commit):
+        if not device.memory.commit(PulseReport(**commit)):
             device.trip(Fault.NONVOLATILE)  # a pulse that is not on record is not fired
             return
+        device.note(PULSE)
         if order.permit_id:
             device.permit.pulses_left -= 1
         if not device.clear_to_trigger(order):  # memory took its time: look again, at everything
-            device.memory.finish(
-                replace(commit, flags=commit.flags - {PulseFlag.UNKNOWN} | {PulseFlag.SKIPPED})
-            )
+            skipped = commit["flags"] - _UNKNOWN | _SKIPPED
+            device.memory.finish(PulseReport(**commit | {"flags": skipped}))
             self._due_us += order.period_us
+            self._plan()
             return
         device.outputs.lamp_triggers = device.outputs.lamp_triggers + 1 & U32
         device.wants.charge = False  # the lamp must go out before the charger runs again
@@ -203,22 +218,32 @@ class Pulser:
         self._skips_running = 0
         self._first = False
         self._earliest_us = self._due_us = device.now_us + order.period_us
+        self._plan()
+
+    def _plan(self) -> None:
+        """Work out the deadline anew."""
+        if self.shot is not None:
+            seen = self._pulses_of(self.shot) > 0
+            self.deadline_us = self.shot.trigger_us + (limits.JUDGE_US if seen else limits.MISSING_US)
+        else:
+            self.deadline_us = min(self._due_us, self._earliest_us) if self._first else self._due_us
 
     @staticmethod
-    def _commit_of(device: Device, order: Order) -> PulseReport:
+    def _commit_of(device: Device, order: Order) -> dict[str, Any]:
+        """Fields of the report as they are known before the trigger."""
         expected, inputs = order.expected, device.inputs
-        flags = {PulseFlag.UNKNOWN}  # what it remains if power goes before the report
+        flags = _UNKNOWN  # what it remains if power goes before the report
         if not expected.shutter_open:
-            flags.add(PulseFlag.SHUTTER_CLOSED)
+            flags |= {PulseFlag.SHUTTER_CLOSED}
         if expected.calibration:
-            flags.add(PulseFlag.CALIBRATION)
-        return PulseReport(
+            flags |= {PulseFlag.CALIBRATION}
+        return dict(
             pulse_number=device.memory.pulse_number + 1,
             boot=device.boot_number,
             device_time_us=device.now_us,
             permit_id=order.permit_id,
             press=order.press,
-            flags=frozenset(flags),
+            flags=flags,
             set_energy_uj=expected.set_energy_uj,
             monitor_a_uj=0,
             monitor_b_uj=0,

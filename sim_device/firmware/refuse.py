@@ -1,14 +1,15 @@
-"""Every reason to refuse a request, all at once; nothing here changes anything."""
+"""Every reason to refuse a request, all at once, as one bit each; nothing here changes anything."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from protocols.fields import members_of
 from protocols.interlocks import Interlock
 from protocols.messages import Beam
 from protocols.refusals import Refusal
 from protocols.requests import Acknowledge, Arm, CommitSetpoint, Grant, SetAiming, StageSetpoint
-from protocols.states import ARMED, State
+from protocols.states import State
 from sim_device.firmware import limits
 from sim_device.firmware.calibration import voltage_mv
 from sim_device.firmware.limits import PERMIT_MAX_US, PERMIT_PULSES_MAX
@@ -18,42 +19,62 @@ from sim_device.firmware.setpoint import connection_refusals, range_refusals, se
 if TYPE_CHECKING:
     from sim_device.firmware.device import Device
 
-_NOT_THE_KEY = ~(1 << Interlock.KEY)
+_NOT_THE_KEY: Final = ~(1 << Interlock.KEY)
+_COOLANT_LOW_MC, _COOLANT_HIGH_MC = limits.ARM_COOLANT_MC
+
+# The bits of what is looked at with every Status.
+_WRONG_STATE: Final = 1 << Refusal.WRONG_STATE
+_KEY_OFF: Final = 1 << Refusal.KEY_OFF
+_FAULT_LATCHED: Final = 1 << Refusal.FAULT_LATCHED
+_INTERFACE: Final = 1 << Refusal.INTERFACE
+_INTERLOCK_OPEN: Final = 1 << Refusal.INTERLOCK_OPEN
+_FOOT_HELD: Final = 1 << Refusal.FOOT_HELD
+_NOT_WARM: Final = 1 << Refusal.NOT_WARM
+_NOT_CALIBRATED: Final = 1 << Refusal.NOT_CALIBRATED
+_NO_SETPOINT: Final = 1 << Refusal.NO_SETPOINT
+_REPORTS_FULL: Final = 1 << Refusal.REPORTS_FULL
+_HOST_SILENT: Final = 1 << Refusal.HOST_SILENT
+_AIMING_BEAM: Final = 1 << Refusal.AIMING_BEAM
+_DOCKED: Final = 1 << Refusal.DOCKED
 
 
-def blocks(device: Device) -> set[Refusal]:
+def words(reasons: int) -> frozenset[Refusal]:
+    """The reasons behind the bits."""
+    return members_of(Refusal, reasons)
+
+
+def blocks(device: Device) -> int:
     """Why arming would be refused now, whatever beam is asked for; while armed, with what the beam demands.
 
     Being armed already is no block: Arm itself refuses that.
     """
+    inputs, setpoints = device.inputs, device.setpoints
     reasons = _general(device)
-    if device.state is not State.STANDBY and device.state not in ARMED:
-        reasons.add(Refusal.WRONG_STATE)
-    if device.open_interlocks & _NOT_THE_KEY:
-        reasons.add(Refusal.INTERLOCK_OPEN)
-    if device.foot.down:
-        reasons.add(Refusal.FOOT_HELD)
-    if not _warm(device):
-        reasons.add(Refusal.NOT_WARM)
-    if not device.calibrator.valid:
-        reasons.add(Refusal.NOT_CALIBRATED)
-    setpoint = device.setpoints.committed
-    if device.setpoints.hash:
-        reasons |= connection_refusals(
-            setpoint.wavelength_nm, setpoint.handpiece, setpoint.spot_um, device.inputs
-        )
-    else:
-        reasons.add(Refusal.NO_SETPOINT)
-    if device.memory.room <= 0:
-        reasons.add(Refusal.REPORTS_FULL)
-    if not device.host.alive(device.now_us):
-        reasons.add(Refusal.HOST_SILENT)
     if device.armed:
         reasons |= _beam(device, device.beam)
+    elif device.state is not State.STANDBY:
+        reasons |= _WRONG_STATE
+    if device.open_interlocks & _NOT_THE_KEY:
+        reasons |= _INTERLOCK_OPEN
+    if device.foot.down:
+        reasons |= _FOOT_HELD
+    if not _warm(device):
+        reasons |= _NOT_WARM
+    if not device.calibrator.valid:
+        reasons |= _NOT_CALIBRATED
+    if setpoints.hash:
+        setpoint = setpoints.committed
+        reasons |= connection_refusals(setpoint.wavelength_nm, setpoint.handpiece, setpoint.spot_um, inputs)
+    else:
+        reasons |= _NO_SETPOINT
+    if device.memory.room <= 0:
+        reasons |= _REPORTS_FULL
+    if not device.host.alive(device.now_us):
+        reasons |= _HOST_SILENT
     return reasons
 
 
-def stage_refusals(device: Device, request: StageSetpoint) -> set[Refusal]:
+def stage_refusals(device: Device, request: StageSetpoint) -> int:
     """Why this set-point cannot be staged."""
     reasons = _standby_only(device) | range_refusals(setpoint_of(request))
     return reasons | connection_refusals(
@@ -61,89 +82,88 @@ def stage_refusals(device: Device, request: StageSetpoint) -> set[Refusal]:
     )
 
 
-def commit_refusals(device: Device, request: CommitSetpoint) -> set[Refusal]:
+def commit_refusals(device: Device, request: CommitSetpoint) -> int:
     """Why the staged set-point cannot be put in force."""
     reasons = _standby_only(device)
     staged = device.setpoints.staged
     if not device.setpoints.staged_hash:
-        return reasons | {Refusal.NO_SETPOINT}
+        return reasons | _NO_SETPOINT
     if request.setpoint_hash != device.setpoints.staged_hash:
-        reasons.add(Refusal.SETPOINT_DIFFERS)
+        reasons |= 1 << Refusal.SETPOINT_DIFFERS
     return reasons | connection_refusals(
         staged.wavelength_nm, staged.handpiece, staged.spot_um, device.inputs
     )
 
 
-def aiming_refusals(device: Device, request: SetAiming) -> set[Refusal]:
+def aiming_refusals(device: Device, request: SetAiming) -> int:
     """Why the aiming beam cannot be switched; off is never refused."""
     if not request.on or device.armed or device.state is State.STANDBY:
-        return set()
-    return _general(device, interface=False) | {Refusal.WRONG_STATE}
+        return 0
+    return _general(device, interface=False) | _WRONG_STATE
 
 
-def calibrate_refusals(device: Device) -> set[Refusal]:
+def calibrate_refusals(device: Device) -> int:
     """Why the energy calibration cannot be run."""
     reasons = _standby_only(device)
     if device.open_interlocks & _NOT_THE_KEY:
-        reasons.add(Refusal.INTERLOCK_OPEN)
+        reasons |= _INTERLOCK_OPEN
     if not device.inputs.docked:
-        reasons.add(Refusal.NOT_DOCKED)
+        reasons |= 1 << Refusal.NOT_DOCKED
     if not _warm(device):
-        reasons.add(Refusal.NOT_WARM)
+        reasons |= _NOT_WARM
     if device.memory.room <= 0:
-        reasons.add(Refusal.REPORTS_FULL)
+        reasons |= _REPORTS_FULL
     return reasons
 
 
-def standby_refusals(device: Device) -> set[Refusal]:
+def standby_refusals(device: Device) -> int:
     """Why the laser cannot return to STANDBY."""
     if device.armed or device.state in (State.STANDBY, State.CALIBRATING):
-        return set()
-    return _general(device, interface=False) | {Refusal.WRONG_STATE}
+        return 0
+    return _general(device, interface=False) | _WRONG_STATE
 
 
-def acknowledge_refusals(device: Device, request: Acknowledge) -> set[Refusal]:
+def acknowledge_refusals(device: Device, request: Acknowledge) -> int:
     """Why the trip cannot be cleared.
 
     One that needs service is cleared only with the service strap fitted, and after the restart that service
     has to make: an operator has neither.
     """
-    reasons: set[Refusal] = set()
+    reasons = 0
     if device.state is not State.FAULT:
-        reasons.add(Refusal.WRONG_STATE)
+        reasons |= _WRONG_STATE
     if not device.inputs.key_on:
-        reasons.add(Refusal.KEY_OFF)
+        reasons |= _KEY_OFF
     if request.fault_instance != device.faults.instance:
-        return reasons | {Refusal.OTHER_FAULT}
+        return reasons | 1 << Refusal.OTHER_FAULT
     if device.causes_present():
-        reasons.add(Refusal.CAUSE_PRESENT)
+        reasons |= 1 << Refusal.CAUSE_PRESENT
     serviced = device.inputs.internal_trigger_strap and device.faults.from_earlier_boot
     if device.faults.needs_service and not serviced:
-        reasons.add(Refusal.SERVICE_NEEDED)
+        reasons |= 1 << Refusal.SERVICE_NEEDED
     return reasons
 
 
-def arm_refusals(device: Device, request: Arm) -> set[Refusal]:
+def arm_refusals(device: Device, request: Arm) -> int:
     """Why the laser cannot be armed."""
     reasons = blocks(device) | _beam(device, request.beam)
     if device.state is not State.STANDBY:
-        reasons.add(Refusal.WRONG_STATE)
+        reasons |= _WRONG_STATE
     if device.setpoints.hash and request.setpoint_hash != device.setpoints.hash:
-        reasons.add(Refusal.SETPOINT_DIFFERS)
+        reasons |= 1 << Refusal.SETPOINT_DIFFERS
     if request.stop_epoch != device.stop_epoch:
-        reasons.add(Refusal.STOPPED_SINCE)
+        reasons |= 1 << Refusal.STOPPED_SINCE
     setpoint = device.setpoints.committed
     mode = limits.mode_of(setpoint.wavelength_nm, setpoint.mode_width_ps)
     calibrated = device.setpoints.hash and device.calibrator.valid
     if calibrated and not voltage_mv(device.memory.calibration, mode, setpoint.pulse_energy_uj):
-        reasons.add(Refusal.ENERGY_RANGE)  # an aged lamp may not reach what the mode allows
+        reasons |= 1 << Refusal.ENERGY_RANGE  # an aged lamp may not reach what the mode allows
     return reasons
 
 
-def grant_refusals(device: Device, request: Grant) -> set[Refusal]:
+def grant_refusals(device: Device, request: Grant) -> int:
     """Why this permit cannot be held; the answers given before are the caller's matter."""
     setpoint = device.setpoints.committed
-    reasons = _general(device)
     checks = {
         Refusal.WRONG_STATE: device.state is not State.READY,
         Refusal.BOOT: request.boot != device.boot_number,
@@ -167,40 +187,39 @@ def grant_refusals(device: Device, request: Grant) -> set[Refusal]:
         Refusal.NOT_WARM: not _warm(device),
         Refusal.INTERLOCK_OPEN: bool(device.open_interlocks & _NOT_THE_KEY),
     }
-    reasons |= {reason for reason, hit in checks.items() if hit}
+    reasons = _general(device) | sum(1 << reason for reason, hit in checks.items() if hit)
     return reasons | connection_refusals(
         request.wavelength_nm, request.handpiece, request.spot_um, device.inputs
     )
 
 
-def _general(device: Device, *, interface: bool = True) -> set[Refusal]:
+def _general(device: Device, *, interface: bool = True) -> int:
     """What speaks against nearly everything."""
-    reasons: set[Refusal] = set()
+    reasons = 0
     if not device.inputs.key_on:
-        reasons.add(Refusal.KEY_OFF)
+        reasons |= _KEY_OFF
     if device.faults.latched:
-        reasons.add(Refusal.FAULT_LATCHED)
+        reasons |= _FAULT_LATCHED
     if interface and device.host.session and not device.host.same_interface:
-        reasons.add(Refusal.INTERFACE)
+        reasons |= _INTERFACE
     return reasons
 
 
-def _standby_only(device: Device) -> set[Refusal]:
-    return _general(device) | (set() if device.state is State.STANDBY else {Refusal.WRONG_STATE})
+def _standby_only(device: Device) -> int:
+    return _general(device) | (0 if device.state is State.STANDBY else _WRONG_STATE)
 
 
 def _warm(device: Device) -> bool:
-    low_mc, high_mc = limits.ARM_COOLANT_MC
     past_warm_up = device.self_test.passed and device.state is not State.WARM_UP
-    return past_warm_up and low_mc <= device.inputs.coolant_mc <= high_mc
+    return past_warm_up and _COOLANT_LOW_MC <= device.inputs.coolant_mc <= _COOLANT_HIGH_MC
 
 
-def _beam(device: Device, beam: Beam) -> set[Refusal]:
+def _beam(device: Device, beam: Beam) -> int:
     """What light at the aperture demands beyond everything else."""
-    reasons: set[Refusal] = set()
+    reasons = 0
     if beam is Beam.APERTURE:
         if not device.aiming_good:
-            reasons.add(Refusal.AIMING_BEAM)
+            reasons |= _AIMING_BEAM
         if device.inputs.docked:
-            reasons.add(Refusal.DOCKED)
+            reasons |= _DOCKED
     return reasons

@@ -9,7 +9,6 @@ from protocols.faults import Fault
 from protocols.fields import members_of
 from protocols.interlocks import Interlock
 from protocols.messages import Shutter, Status, Stopped, Telemetry
-from protocols.refusals import Refusal
 from protocols.states import State
 from protocols.timing import (
     REPORT_REPEAT_US,
@@ -18,20 +17,32 @@ from protocols.timing import (
     STATUS_IDLE_US,
     TELEMETRY_US,
 )
+from sim_device.firmware import changes
 from sim_device.firmware.limits import NEVER_US, STATUS_SPACING_US, U32
-from sim_device.firmware.refuse import blocks
+from sim_device.firmware.refuse import blocks, words
 
 if TYPE_CHECKING:
     from sim_device.firmware.device import Device
 
 _UNSENT: Final = -1
+_NO_FAULT: Final[frozenset[Fault]] = frozenset()
+
+# No field of Status tells of these.
+_ON_STATUS: Final = changes.ALL & ~(
+    changes.VOLTAGE | changes.CHARGE | changes.SIMMER | changes.LIGHT | changes.DARK | changes.DRIVEN
+)
+_ON_REPORTS: Final = changes.PULSE | changes.RECORDS
+ON_TELLING: Final = _ON_STATUS | _ON_REPORTS
 
 
 class Reporter:
     """Sends to the live session; with none, nothing is due."""
 
     def __init__(self) -> None:
-        self._visible: tuple[object, ...] = ()
+        self.deadline_us = NEVER_US  # when something is due without anything changing
+        self._visible: tuple[object, ...] = ()  # as it is
+        self._told: tuple[object, ...] = ()  # as the latest Status has it
+        self._repeat_us = NEVER_US  # when the next report is due again
         self._status_us = -STATUS_SPACING_US
         self._period_us = STATUS_IDLE_US
         self._telemetry_us = 0
@@ -41,12 +52,11 @@ class Reporter:
         self._sent_us = [_UNSENT] * REPORTS_OUTSTANDING
         self._sent_number = [0] * REPORTS_OUTSTANDING
         self._live = False
-        self._changed = False
 
     def open_session(self, now_us: int) -> None:
         """A new session hears everything anew."""
         self._live = True
-        self._visible = ()
+        self._told = ()
         self._status_us = now_us - STATUS_SPACING_US
         self._telemetry_us = now_us
         self._sample = 0
@@ -57,51 +67,43 @@ class Reporter:
         self._stop_id = stop_id
         self._stop_told = self._tell_stop(device, link)
 
-    def tell(self, device: Device, link: DeviceLink) -> None:
-        """Send whatever is due."""
+    def tell(self, device: Device, link: DeviceLink, changed: int) -> None:
+        """Send whatever is due, when this has changed in the step."""
         if not self._stop_told and self._stop_of(device).confirmed:
             self._stop_told = self._tell_stop(device, link)
         if not self._live:
             return
         now_us = device.now_us
-        visible = _visible(device)
-        self._changed = visible != self._visible
-        self._period_us = STATUS_ARMED_US if device.armed else STATUS_IDLE_US
-        since_us = now_us - self._status_us
-        if since_us >= self._period_us or (self._changed and since_us >= STATUS_SPACING_US):
-            self._visible = visible
-            self._changed = False
+        if changed & _ON_STATUS:
+            self._visible = visible(device)
+            self._period_us = STATUS_ARMED_US if device.armed else STATUS_IDLE_US
+        status_us = self._status_us + (self._period_us if self._visible == self._told else STATUS_SPACING_US)
+        if now_us >= status_us:
+            self._told = self._visible
             self._status_us = now_us
-            link.send(Status(now_us, device.boot_number, device.host.challenge(now_us), *visible))  # type: ignore[arg-type] # in the order of its declaration
+            status_us = now_us + self._period_us
+            link.send(Status(now_us, device.boot_number, device.host.challenge(now_us), *self._visible))  # type: ignore[arg-type] # in the order of its declaration
         if now_us >= self._telemetry_us:
             self._telemetry_us += TELEMETRY_US
             self._sample = self._sample + 1 & U32
-            link.send(self._telemetry(device, link))
-        self._send_reports(device, link)
-
-    def deadline_us(self, device: Device) -> int:
-        """When something is due without anything changing."""
-        if not self._live:
-            return NEVER_US
-        wait_us = STATUS_SPACING_US if self._changed else self._period_us
-        deadline_us = min(self._status_us + wait_us, self._telemetry_us)
-        for number in self._window(device):
-            slot = number % REPORTS_OUTSTANDING
-            if self._sent_number[slot] == number and self._sent_us[slot] != _UNSENT:
-                deadline_us = min(deadline_us, self._sent_us[slot] + REPORT_REPEAT_US)
-        return deadline_us
+            link.send(self.telemetry(device, link))
+        if changed & _ON_REPORTS or now_us >= self._repeat_us:
+            self._send_reports(device, link)
+        self.deadline_us = min(status_us, self._telemetry_us, self._repeat_us)
 
     def _window(self, device: Device) -> range:
         first = device.memory.acknowledged + 1
         return range(first, min(reported(device), device.memory.acknowledged + REPORTS_OUTSTANDING) + 1)
 
     def _send_reports(self, device: Device, link: DeviceLink) -> None:
+        self._repeat_us = NEVER_US
         for number in self._window(device):
             slot = number % REPORTS_OUTSTANDING
             sent = self._sent_number[slot] == number and self._sent_us[slot] != _UNSENT
             if not sent or device.now_us - self._sent_us[slot] >= REPORT_REPEAT_US:
                 self._sent_number[slot], self._sent_us[slot] = number, device.now_us
                 link.send(device.memory.report(number))
+            self._repeat_us = min(self._repeat_us, self._sent_us[slot] + REPORT_REPEAT_US)
 
     def _tell_stop(self, device: Device, link: DeviceLink) -> bool:
         answer = self._stop_of(device)
@@ -119,7 +121,8 @@ class Reporter:
             device.shutter.position is Shutter.CLOSED,
         )
 
-    def _telemetry(self, device: Device, link: DeviceLink) -> Telemetry:
+    def telemetry(self, device: Device, link: DeviceLink) -> Telemetry:
+        """The slow values as they are now; `sample` is that of the latest told."""
         inputs = device.inputs
         return Telemetry(
             self._sample,
@@ -147,19 +150,20 @@ def _within(value: int, low: int, high: int) -> int:
     return max(low, min(high, value))
 
 
-def _visible(device: Device) -> tuple[object, ...]:
+def visible(device: Device) -> tuple[object, ...]:
     """The fields of Status after time, boot and challenge, in their declared order."""
-    inputs, permit = device.inputs, device.permit
+    inputs, permit, faults, memory = device.inputs, device.permit, device.faults, device.memory
+    latched = faults.latched
     return (
         device.state,
         device.beam,
         device.leave,
         members_of(Interlock, device.open_interlocks),
-        frozenset[Refusal](blocks(device)),
-        members_of(Fault, device.faults.latched),
-        device.causes_present(),
-        device.faults.first,
-        device.faults.instance,
+        words(blocks(device)),
+        members_of(Fault, latched),
+        device.causes_present() if latched else _NO_FAULT,
+        faults.first if latched else Fault.NONE,
+        faults.instance if latched else 0,
         device.stop_epoch,
         device.arm_epoch,
         permit.id,
@@ -177,6 +181,6 @@ def _visible(device: Device) -> tuple[object, ...]:
         device.aiming_lit,
         inputs.docked,
         device.calibrator.valid,
-        device.memory.pulse_number,
-        device.memory.waiting,
+        memory.pulse_number,
+        memory.waiting,
     )

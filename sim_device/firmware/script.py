@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sim_device.firmware.changes import ALL
 from sim_device.firmware.limits import NEVER_US
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Script:
             act = self._acts[self._next][1]
             self._next += 1
             self._last_us = device.now_us
+            device.note(ALL)
             act(device)
 
     @property

@@ -9,7 +9,11 @@ from protocols.refusals import Refusal
 from protocols.requests import Setpoint, StageSetpoint
 from sim_device.board import Inputs
 from sim_device.firmware import limits
-from sim_device.firmware.limits import MODES, RATES_MHZ, handpiece_of, mode_of, spot_fits
+from sim_device.firmware.limits import MODES, RATES_MHZ, mode_of, spot_fits
+
+_HANDPIECE_DIFFERS: Final = 1 << Refusal.HANDPIECE_DIFFERS
+_SPOT_DIFFERS: Final = 1 << Refusal.SPOT_DIFFERS
+_WAVELENGTH_DIFFERS: Final = 1 << Refusal.WAVELENGTH_DIFFERS
 
 NO_SETPOINT: Final = Setpoint(0, 0, 0, 0, Handpiece.NONE, 0)
 
@@ -50,34 +54,31 @@ def setpoint_of(request: StageSetpoint) -> Setpoint:
     )
 
 
-def range_refusals(setpoint: Setpoint) -> set[Refusal]:
-    """Every reason why this laser cannot do this at all."""
-    reasons: set[Refusal] = set()
+def range_refusals(setpoint: Setpoint) -> int:
+    """Every reason why this laser cannot do this at all, one bit each."""
+    reasons = 0
     index = mode_of(setpoint.wavelength_nm, setpoint.mode_width_ps)
     if index < 0:
-        reasons.add(Refusal.MODE_NOT_OFFERED)
+        reasons |= 1 << Refusal.MODE_NOT_OFFERED
     modes = MODES if index < 0 else (MODES[index],)
     if not any(mode.energy_min_uj <= setpoint.pulse_energy_uj <= mode.energy_max_uj for mode in modes):
-        reasons.add(Refusal.ENERGY_RANGE)
+        reasons |= 1 << Refusal.ENERGY_RANGE
     if setpoint.rep_rate_mhz not in RATES_MHZ:
-        reasons.add(Refusal.RATE_NOT_OFFERED)
+        reasons |= 1 << Refusal.RATE_NOT_OFFERED
     if not spot_fits(setpoint.handpiece, setpoint.spot_um):
-        reasons.add(Refusal.SPOT_DIFFERS)
+        reasons |= _SPOT_DIFFERS
     return reasons
 
 
-def connection_refusals(
-    wavelength_nm: int, handpiece: Handpiece, spot_um: int, inputs: Inputs
-) -> set[Refusal]:
-    """Every way in which these differ from what is connected now."""
-    connected = handpiece_of(inputs.handpiece)
-    reasons: set[Refusal] = set()
-    if handpiece is Handpiece.NONE or handpiece is not connected:
-        reasons.add(Refusal.HANDPIECE_DIFFERS)
+def connection_refusals(wavelength_nm: int, handpiece: Handpiece, spot_um: int, inputs: Inputs) -> int:
+    """Every way in which these differ from what is connected now, one bit each."""
+    reasons = 0
+    if handpiece != inputs.handpiece or not handpiece:  # "none" is like no handpiece, not even itself
+        reasons |= _HANDPIECE_DIFFERS
     if spot_um != inputs.spot_um:
-        reasons.add(Refusal.SPOT_DIFFERS)
+        reasons |= _SPOT_DIFFERS
     if wavelength_nm != inputs.wavelength_nm:
-        reasons.add(Refusal.WAVELENGTH_DIFFERS)
+        reasons |= _WAVELENGTH_DIFFERS
     return reasons
 
 

@@ -16,12 +16,14 @@ class ShutterMonitor:
         self._wrong_since_us = -1
         self._arrived = True  # it has been where the present command wants it
 
-    def command(self, now_us: int, command_open: bool) -> None:
-        """Take what is driven from now on: a change begins a travel."""
-        if command_open != self._command_open:
-            self._command_open = command_open
-            self._wrong_since_us = now_us
-            self._arrived = False
+    def command(self, now_us: int, command_open: bool) -> bool:
+        """Take what is driven from now on: a change begins a travel. True: it is a change."""
+        if command_open == self._command_open:
+            return False
+        self._command_open = command_open
+        self._wrong_since_us = now_us
+        self._arrived = False
+        return True
 
     def update(self, now_us: int, open_switch: bool, closed_switch: bool) -> Fault:
         """Take both switches; the fault they prove, or NONE."""

@@ -1,14 +1,14 @@
 """The lamp's capacitor with its charger, bleeder and dump relay.
 
-Charging is by constant power, V(t) = sqrt(V0^2 + 2 P t / C); bleeding and dumping are exponentials. Each
+The charger gives constant power, V(t) = sqrt(V0^2 + 2 P t / C), of which a healthy bleeder's share is taken
+off already; what leaks beyond that makes V^2 approach P tau / C. Bleeding and dumping are exponentials. Each
 stretch is a closed form from its first instant, so that a voltage never depends on how often it is asked for.
 """
 
 from __future__ import annotations
 
-import enum
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from sim_device.plant.delay import NEVER
 
@@ -20,109 +20,126 @@ DUMP_TAU_S: Final = 0.15  # [C] 2.5 kohm: from 1250 V to 60 V in 0.46 s, where t
 BLEED_TAU_S: Final = 60.0  # [C] 1 Mohm bleeder, always connected
 SAFE_V: Final = 60.0  # [C] LASER_FACTS: below this the capacitor counts as discharged
 COMPARE_DELAY_US: Final = 10  # [C] the end-of-charge comparator
-ADC_STEP_MV: Final = 100  # [C] 14 bit over 1.6 kV
+ADC_TOP_MV: Final = 1_600_000  # [C] 14 bit over 1.6 kV
+ADC_STEP_MV: Final = 100
 
 
-class _Course(enum.Enum):
-    """Which closed form holds."""
+class _Command(NamedTuple):
+    """What the capacitor is under; a change of any of these begins a new stretch."""
 
-    CHARGE = enum.auto()
-    HOLD = enum.auto()
-    DECAY = enum.auto()
+    power_w: float  # of the charger; 0: off
+    target_v: float  # where the charger stops
+    decay_s: float  # time constant without charger, by bleeder or dump relay; inf: none
+    leak_s: float  # time constant of what leaks beyond the healthy bleeder while charging; inf: nothing
 
 
 class Capacitor:
-    """Voltage over time under a charger (on or off, set voltage) and a dump relay (held or released)."""
+    """Voltage over time under a charger (on or off, set voltage) and a dump relay (held or released).
+
+    `charger_ratio`, `set_ratio` (its reference, ceiling included), `dump_stuck` (the relay does not fall) and
+    `bleed_ratio` (the bleeder's conductance) are 1 or False while healthy; set them through `Plant.act`.
+    """
 
     def __init__(self) -> None:
-        self.capacitance_f = CAPACITANCE_F
-        self.charge_power_w = CHARGE_POWER_W
-        self.dump_tau_s = DUMP_TAU_S
-        self.bleed_tau_s = BLEED_TAU_S
+        self.charger_ratio = 1.0
+        self.set_ratio = 1.0
+        self.dump_stuck = False
+        self.bleed_ratio = 1.0
         self.charge_done = False
         self.next_us = NEVER
-        self._command = (False, 0.0, True)
-        self._course = _Course.DECAY
+        self._command = _Command(0.0, 0.0, DUMP_TAU_S, math.inf)
+        self._charging = False  # this stretch rises; otherwise it decays, down to `_floor_v`
         self._from_us = 0
         self._from_v = 0.0
-        self._tau_s = DUMP_TAU_S
+        self._floor_v = 0.0
+        self._reached_us = NEVER  # when a rising stretch is at its target
 
     def volts(self, now_us: int) -> float:
         """Voltage at `now_us`, which is not before the last change."""
-        if self._course is _Course.HOLD:
+        if self._charging:
+            if now_us >= self._reached_us:
+                return self._command.target_v
+            return min(self._command.target_v, math.sqrt(self._rising_v2((now_us - self._from_us) / 1e6)))
+        if self._from_v <= self._floor_v:
             return self._from_v
-        elapsed_s = (now_us - self._from_us) / 1e6
-        if self._course is _Course.CHARGE:
-            charged_v = math.sqrt(self._from_v**2 + 2 * self.charge_power_w * elapsed_s / self.capacitance_f)
-            return min(charged_v, self._command[1])
-        return self._from_v * math.exp(-elapsed_s / self._tau_s)
+        decayed_v = self._from_v * math.exp((self._from_us - now_us) / (1e6 * self._command.decay_s))
+        return max(self._floor_v, decayed_v)
 
     def millivolts(self, now_us: int) -> int:
         """What the voltage divider's converter reads."""
-        return round(self.volts(now_us) * 1000 / ADC_STEP_MV) * ADC_STEP_MV
+        return min(ADC_TOP_MV, round(self.volts(now_us) * 1000 / ADC_STEP_MV) * ADC_STEP_MV)
 
     def energy_j(self, now_us: int) -> float:
         """Stored energy, C V^2 / 2."""
-        return self.capacitance_f * self.volts(now_us) ** 2 / 2
+        return CAPACITANCE_F * self.volts(now_us) ** 2 / 2
 
     def drive(self, now_us: int, *, charge: bool, set_v: float, dump: bool) -> None:
         """Command charger and dump relay; the relay's own contact keeps the charger off while it dumps."""
-        command = (charge and not dump, min(set_v, VOLTAGE_MAX_V), dump)
+        dump = dump and not self.dump_stuck
+        target_v = min(set_v, VOLTAGE_MAX_V) * self.set_ratio if charge and not dump else 0.0
+        bleed_s = BLEED_TAU_S / self.bleed_ratio if self.bleed_ratio > 0.0 else math.inf
+        command = _Command(
+            CHARGE_POWER_W * self.charger_ratio if target_v > 0.0 else 0.0,
+            target_v,
+            DUMP_TAU_S if dump else bleed_s,
+            BLEED_TAU_S / (self.bleed_ratio - 1.0) if self.bleed_ratio > 1.0 else math.inf,
+        )
         if command != self._command:
             volts = self.volts(now_us)
             self._command = command
             self._begin(now_us, volts)
 
-    def flash(self, now_us: int) -> float:
-        """Discharge into the lamp; the energy it got, in J."""
-        energy_j = self.energy_j(now_us)
+    def flash(self, now_us: int) -> None:
+        """Discharge into the lamp, which gets all of `energy_j`."""
         self._begin(now_us, 0.0)
-        return energy_j
 
     def happen(self, now_us: int) -> bool:
-        """End of charge reported, set voltage reached (no input tells), or discharged to the safe voltage."""
-        charge, set_v, _ = self._command
-        if not charge or set_v <= 0:
-            self.next_us = NEVER
-        elif self.charge_done:
-            self._hold(now_us, set_v)
-            return False
-        else:
+        """End of charge is reported, or the capacitor is discharged to the safe voltage."""
+        if self._command.power_w > 0.0:
             self.charge_done = True
-            reached_us = NEVER
-            if self._course is _Course.CHARGE:
-                reached_us = self._charged_us(set_v)
-            elif self._course is _Course.DECAY:  # set below the present: only the bleeder takes it down
-                reached_us = self._decayed_us(set_v)
-            self.next_us = max(reached_us, now_us + 1)
+        self.next_us = NEVER
         return True
 
     def _begin(self, now_us: int, volts: float) -> None:
-        charge, set_v, dump = self._command
+        power_w, target_v, decay_s, leak_s = self._command
         self._from_us, self._from_v = now_us, volts
         self.charge_done = False
-        if charge and set_v > volts:
-            self._course = _Course.CHARGE
-            self.next_us = max(self._charged_us(END_OF_CHARGE * set_v), now_us + COMPARE_DELAY_US)
-        elif charge and set_v > 0 and set_v == volts:
-            self._hold(now_us, set_v)
-            self.next_us = now_us + COMPARE_DELAY_US
-        else:
-            self._course = _Course.DECAY
-            self._tau_s = self.dump_tau_s if dump else self.bleed_tau_s
-            if charge and set_v > 0:
-                self.next_us = now_us + COMPARE_DELAY_US
+        self.next_us = self._reached_us = NEVER
+        held_v = target_v
+        if power_w > 0.0 and leak_s < math.inf:
+            held_v = min(target_v, math.sqrt(power_w * leak_s / CAPACITANCE_F))
+        self._charging = power_w > 0.0 and (volts < target_v or held_v < volts == target_v)
+        self._floor_v = held_v if power_w > 0.0 else 0.0
+        if self._charging:
+            if leak_s == math.inf:  # in short, because it comes with every pulse
+                us_per_v2 = 5e5 * CAPACITANCE_F / power_w
+                self._reached_us = now_us + math.ceil(us_per_v2 * (target_v**2 - volts**2))
+                done_us = now_us + math.ceil(us_per_v2 * ((END_OF_CHARGE * target_v) ** 2 - volts**2))
             else:
-                self.next_us = self._decayed_us(SAFE_V) if volts > SAFE_V else NEVER
+                self._reached_us = self._rises_to_us(target_v)
+                done_us = self._rises_to_us(END_OF_CHARGE * target_v)
+            if done_us < NEVER:
+                self.next_us = max(done_us, now_us + COMPARE_DELAY_US)
+        elif power_w > 0.0 and volts >= END_OF_CHARGE * target_v:
+            self.next_us = now_us + COMPARE_DELAY_US
+        elif power_w <= 0.0 and volts > SAFE_V and decay_s < math.inf:
+            self.next_us = now_us + math.ceil(1e6 * decay_s * math.log(volts / SAFE_V))
 
-    def _hold(self, now_us: int, volts: float) -> None:
-        self._course = _Course.HOLD
-        self._from_us, self._from_v = now_us, volts
-        self.next_us = NEVER
+    def _rising_v2(self, elapsed_s: float) -> float:
+        """The square of a charging capacitor's voltage."""
+        power_w, _, _, leak_s = self._command
+        if leak_s == math.inf:
+            return self._from_v**2 + 2 * power_w * elapsed_s / CAPACITANCE_F
+        end_v2 = power_w * leak_s / CAPACITANCE_F
+        return end_v2 + (self._from_v**2 - end_v2) * math.exp(-2 * elapsed_s / leak_s)
 
-    def _charged_us(self, volts: float) -> int:
-        missing_j = self.capacitance_f * (volts**2 - self._from_v**2) / 2
-        return self._from_us + math.ceil(1e6 * missing_j / self.charge_power_w)
-
-    def _decayed_us(self, volts: float) -> int:
-        return self._from_us + math.ceil(1e6 * self._tau_s * math.log(self._from_v / volts))
+    def _rises_to_us(self, volts: float) -> int:
+        """When a stretch that charges against a leak is at `volts`; NEVER if that keeps it below."""
+        power_w, _, _, leak_s = self._command
+        if volts <= self._from_v:
+            return self._from_us
+        end_v2 = power_w * leak_s / CAPACITANCE_F
+        if volts**2 >= end_v2:
+            return NEVER
+        ratio = (end_v2 - self._from_v**2) / (end_v2 - volts**2)
+        return self._from_us + math.ceil(1e6 * leak_s / 2 * math.log(ratio))

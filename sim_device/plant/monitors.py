@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Final
 
@@ -10,6 +11,7 @@ from sim_device.plant.delay import Delayed
 ENERGY_STEP_UJ: Final = 50  # [C] converter step of all energy channels
 ENERGY_TOP_UJ: Final = 2_000_000  # [C] full scale: a free-running pulse of 0.8 J still reads
 NOISE_SIGMA: Final = 0.01  # [C] monitor noise 1 %
+PHOTODIODE_SIGMA: Final = 0.005  # [C] of the width
 PORT_SIGMA: Final = 0.005  # [C] the port's reference meter stays within +-1 % (2 sigma)
 GAIN_A: Final = 1.04  # [C] as built; the firmware's calibration finds and removes it
 GAIN_B: Final = 0.97
@@ -22,27 +24,51 @@ LATCH_DELAY_US: Final = 10  # [C] comparator to input
 WIDTH_TOP_PS: Final = 2**32 - 1  # the wire's largest
 
 
-def _converted(energy_uj: float) -> int:
-    return min(ENERGY_TOP_UJ, max(0, round(energy_uj / ENERGY_STEP_UJ) * ENERGY_STEP_UJ))
-
-
 class EnergyMonitor:
-    """A pyroelectric monitor: gain, offset, noise, converter."""
+    """A pyroelectric monitor: gain, its drift, offset, noise, converter.
 
-    def __init__(self, gain: float, dark_uj: float, sigma: float, chance: random.Random) -> None:
+    `frozen` lets both its readings stand as they are; `top_uj` is where it saturates; `drift_ratio_per_s` is
+    the share of its gain that it gains in a second from when it was set. Set through `Plant.act`.
+    """
+
+    def __init__(self, gain: float, dark_uj: float, sigma: float) -> None:
         self.gain = gain
         self.dark_uj = dark_uj
         self.sigma = sigma
-        self._chance = chance
+        self.top_uj = ENERGY_TOP_UJ
+        self.frozen = False
+        self.drift_ratio_per_s = 0.0
+        self.pulse_uj = 0  # reading of the latest pulse, uncalibrated
+        self.idle_uj = 0  # reading without a pulse
+        self._drift_ratio_per_s = 0.0  # in force since `_drift_us`
+        self._drift_us = 0
 
-    def measure(self, energy_uj: float) -> int:
-        """Uncalibrated reading of a pulse of this energy, in uJ."""
-        noise = self._chance.gauss(1.0, self.sigma)
-        return _converted(energy_uj * self.gain * noise + self.dark_uj)
+    def settle(self, now_us: int, *, flash: bool) -> None:
+        """Take over what was set, and read what there is without a pulse."""
+        if self.drift_ratio_per_s != self._drift_ratio_per_s:
+            self._drift_ratio_per_s = self.drift_ratio_per_s
+            self._drift_us = now_us
+        if not self.frozen:
+            flash_uj = FLASH_UJ * self.gain * self._drifted(now_us) if flash else 0.0
+            self.idle_uj = self._converted(flash_uj + self.dark_uj)
 
-    def idle(self, flash: bool) -> int:
-        """Reading without a pulse: the offset, with the reference flash on top if it is on."""
-        return _converted(self.dark_uj + (FLASH_UJ * self.gain if flash else 0.0))
+    def measure(self, now_us: int, energy_uj: float, noise: float) -> None:
+        """Read a pulse of this energy; `noise` is standard normal."""
+        if self.frozen:
+            return
+        energy_uj *= self.gain * (1.0 + self.sigma * noise)
+        if self._drift_ratio_per_s:
+            energy_uj *= self._drifted(now_us)
+        self.pulse_uj = self._converted(energy_uj + self.dark_uj)
+
+    def _drifted(self, now_us: int) -> float:
+        return 1.0 + self._drift_ratio_per_s * (now_us - self._drift_us) / 1e6
+
+    def _converted(self, energy_uj: float) -> int:
+        reading_uj = round(energy_uj / ENERGY_STEP_UJ) * ENERGY_STEP_UJ
+        if reading_uj > self.top_uj:
+            return self.top_uj
+        return reading_uj if reading_uj > 0 else 0
 
 
 class Comparator:
@@ -76,24 +102,47 @@ class Comparator:
 
 
 class Monitors:
-    """All light sensors, and what they hold from the latest pulse."""
+    """All light sensors, and what they hold from the latest pulse.
+
+    `photodiode_ratio` is its signal against a healthy one's: a weak one misses weak pulses, and reads
+    long, because it tells the width by energy over peak power. `photodiode_dead`: it sees nothing any more.
+    """
 
     def __init__(self, chance: random.Random) -> None:
-        self.a = EnergyMonitor(GAIN_A, DARK_A_UJ, NOISE_SIGMA, chance)
-        self.b = EnergyMonitor(GAIN_B, DARK_B_UJ, NOISE_SIGMA, chance)
-        self.port = EnergyMonitor(1.0, 0.0, PORT_SIGMA, chance)
+        self.a = EnergyMonitor(GAIN_A, DARK_A_UJ, NOISE_SIGMA)
+        self.b = EnergyMonitor(GAIN_B, DARK_B_UJ, NOISE_SIGMA)
+        self.port = EnergyMonitor(1.0, 0.0, PORT_SIGMA)
+        self.photodiode_ratio = 1.0
+        self.photodiode_sigma = PHOTODIODE_SIGMA
+        self.photodiode_dead = False
         self.flash = Delayed(FLASH_DELAY_US, FLASH_DELAY_US)
         self.count = 0
         self.width_ps = 0
-        self.a_uj = 0
-        self.b_uj = 0
-        self.port_uj = 0
+        self._chance = chance
 
-    def measure(self, energy_uj: float, transmitted_uj: float, width_ps: float, *, docked: bool) -> None:
-        """Take one pulse: before the shutter, after it, and in the port if the handpiece is docked."""
-        self.a_uj = self.a.measure(energy_uj)
-        self.b_uj = self.b.measure(transmitted_uj)
-        self.port_uj = self.port.measure(transmitted_uj if docked else 0.0)
-        if energy_uj >= COUNTED_UJ:
+    def settle(self, now_us: int) -> None:
+        """Take over what was set, and whether the reference flash is lit."""
+        for monitor in (self.a, self.b):
+            monitor.settle(now_us, flash=self.flash.level)
+        self.port.settle(now_us, flash=False)
+
+    def measure(
+        self, now_us: int, energy_uj: float, transmitted_uj: float, width_ps: float, port_uj: float
+    ) -> None:
+        """Take one pulse: before the shutter, after it, and what fell into the port."""
+        noise_a, noise_b = self._two_normal()
+        noise_port, noise_diode = self._two_normal()
+        self.a.measure(now_us, energy_uj, noise_a)
+        self.b.measure(now_us, transmitted_uj, noise_b)
+        self.port.measure(now_us, port_uj, noise_port)
+        if energy_uj * self.photodiode_ratio >= COUNTED_UJ and not self.photodiode_dead:
             self.count += 1
-            self.width_ps = min(WIDTH_TOP_PS, round(width_ps))
+            read_ps = width_ps * (1.0 + self.photodiode_sigma * noise_diode) / self.photodiode_ratio
+            self.width_ps = min(WIDTH_TOP_PS, max(0, round(read_ps)))
+
+    def _two_normal(self) -> tuple[float, float]:
+        """Two standard normal numbers (Box and Muller's), at less than the price of two from the library."""
+        chance = self._chance.random
+        angle = math.tau * chance()
+        radius = math.sqrt(-2.0 * math.log(1.0 - chance()))
+        return radius * math.cos(angle), radius * math.sin(angle)

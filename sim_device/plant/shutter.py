@@ -1,7 +1,8 @@
-"""The safety shutter: a spring closes it, current opens it, two switches sit at the ends of its travel."""
+"""The safety shutter: a spring closes it, current opens it, a light barrier stands at each end of its way."""
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from sim_device.plant.delay import NEVER
@@ -13,41 +14,58 @@ EDGE_ENTERS: Final = 0.5  # [C] the blade begins to clear the beam at half its t
 EDGE_LEAVES: Final = 0.9  # [C] and is out of it before the open switch answers
 
 
+def transmission(position: float) -> float:
+    """Share of a pulse's energy that passes: nothing up to half the travel, everything from 0.9 on."""
+    if position <= EDGE_ENTERS:
+        return 0.0
+    return 1.0 if position >= EDGE_LEAVES else (position - EDGE_ENTERS) / (EDGE_LEAVES - EDGE_ENTERS)
+
+
 class Shutter:
-    """Position 0 (closed) to 1 (open) over time, and the two position switches."""
+    """Position 0 (closed) to 1 (open) over time, and the two position switches.
+
+    `stuck` freezes the blade where it is, `driver_welded` lets current flow whatever the output, as long as
+    there is a supply; both, and the times of travel, are set through `Plant.act`.
+    """
 
     def __init__(self) -> None:
-        self.opening_us = TRAVEL_US
-        self.closing_us = TRAVEL_US
+        self.stuck = False
+        self.driver_welded = False
+        self.open_travel_us = TRAVEL_US
+        self.close_travel_us = TRAVEL_US
         self.closed_switch = True
         self.open_switch = False
         self.next_us = NEVER
-        self._driven = False
         self._from_us = 0
         self._from_position = 0.0
+        self._rests_at = 0.0
+        self._rests_us = 0  # when the blade is there
+        self._travel_us = -TRAVEL_US  # time of the whole way, negative while it closes, 0 while it is stuck
 
     def position(self, now_us: int) -> float:
         """Share of the travel, 0 closed, 1 open."""
-        elapsed_us = now_us - self._from_us
-        if self._driven:
-            return min(1.0, self._from_position + elapsed_us / self.opening_us)
-        return max(0.0, self._from_position - elapsed_us / self.closing_us)
+        if now_us >= self._rests_us:
+            return self._rests_at
+        return self._from_position + (now_us - self._from_us) / self._travel_us
 
-    def transmission(self, now_us: int) -> float:
-        """Share of a pulse's energy that passes: nothing up to half the travel, everything from 0.9 on."""
-        return min(1.0, max(0.0, (self.position(now_us) - EDGE_ENTERS) / (EDGE_LEAVES - EDGE_ENTERS)))
-
-    def drive(self, now_us: int, current: bool) -> None:
-        """Switch the coil's current."""
-        if current != self._driven:
+    def drive(self, now_us: int, *, current: bool, supply: bool) -> None:
+        """Switch the coil's current and its supply."""
+        travel_us = (
+            self.open_travel_us if supply and (current or self.driver_welded) else -self.close_travel_us
+        )
+        if self.stuck:
+            travel_us = 0
+        if travel_us != self._travel_us:
             self._from_position = self.position(now_us)
             self._from_us = now_us
-            self._driven = current
+            self._travel_us = travel_us
+            self._rests_at = 1.0 if travel_us > 0 else 0.0 if travel_us else self._from_position
+            self._rests_us = now_us + math.ceil((self._rests_at - self._from_position) * travel_us)
             self._plan(now_us)
 
     def happen(self, now_us: int) -> bool:
         """One of the switches changes."""
-        if self._driven:
+        if self._travel_us > 0:
             if self.closed_switch:
                 self.closed_switch = False
             else:
@@ -60,13 +78,17 @@ class Shutter:
         return True
 
     def _plan(self, now_us: int) -> None:
-        if self._driven:
-            leaves, arrived, travel_us = self.closed_switch, self.open_switch, self.opening_us
-            way = (CLOSED_SWITCH if leaves else OPEN_SWITCH) - self._from_position
+        if not self._travel_us:
+            self.next_us = NEVER
+            return
+        if self._travel_us > 0:
+            leaves, arrived = self.closed_switch, self.open_switch
+            switch = CLOSED_SWITCH if leaves else OPEN_SWITCH
         else:
-            leaves, arrived, travel_us = self.open_switch, self.closed_switch, self.closing_us
-            way = self._from_position - (OPEN_SWITCH if leaves else CLOSED_SWITCH)
+            leaves, arrived = self.open_switch, self.closed_switch
+            switch = OPEN_SWITCH if leaves else CLOSED_SWITCH
         if leaves or not arrived:
-            self.next_us = max(now_us + 1, self._from_us + round(way * travel_us))
+            way_us = round((switch - self._from_position) * self._travel_us)
+            self.next_us = max(now_us + 1, self._from_us + way_us)
         else:
             self.next_us = NEVER

@@ -41,6 +41,7 @@ from protocols.requests import (
 from protocols.states import ARMED, State
 from sim_device.board import Inputs
 from sim_device.firmware import MEMORY_BYTES, Reference
+from sim_device.firmware.changes import ALL
 
 S = 1_000_000
 MS = 1_000
@@ -198,6 +199,7 @@ class Bench:
         self.until(State.WARM_UP)
         self.run(100 * MS)
         self.firmware.device.cooling._warm_since_us -= 59 * S
+        self.firmware.device.note(ALL)
 
     def set(self, **levels: Any) -> None:
         """Change inputs now and step once."""
@@ -216,7 +218,7 @@ class Bench:
         if name == "bytes":
             return bytes(level)
         if name == "flash":
-            self.inputs.light_count += 1
+            self.inputs.light_count += "light" not in self.stuck  # a dead photodiode counts nothing
             self.inputs.monitor_a_uj, self.inputs.monitor_b_uj, self.inputs.port_meter_uj = level[:3]
             self.inputs.pulse_width_ps = level[3]
         elif name not in self.stuck:

@@ -16,11 +16,12 @@ import serial
 from click.testing import CliRunner
 
 from protocols.states import State
-from sim_device.cli import sim
+from rig.cli.sim import sim
 from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
+from sim_device.places import serve_pty, serve_tcp
 from sim_device.plant import Contacts, Plant
-from sim_device.serve import Pump, serve_pty, serve_tcp
+from sim_device.serve import Pump
 from sim_device.simulator import Simulator
 
 IDENTITY = b"picolase,PicoLase 755,PL755-0001,0.1.0\n"
@@ -154,7 +155,7 @@ async def test_the_console_works_over_tcp_for_one_client_after_another() -> None
 @contextlib.contextmanager
 def simulator(tmp_path: Path, console: str) -> Iterator[str]:
     """`picolase sim` with this console; what it says first."""
-    command = [sys.executable, "-c", "from sim_device.cli import sim; sim()"]
+    command = [sys.executable, "-c", "from rig.cli.sim import sim; sim()"]
     arguments = ["--pty", str(tmp_path / "laser0"), "--console", console, "--until-stdin-closes"]
     with subprocess.Popen(
         [*command, *arguments],

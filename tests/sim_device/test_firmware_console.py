@@ -523,7 +523,7 @@ def _laser_in(stage: str) -> Laser:
         laser.until(State.WARM_UP)
         return laser
     if stage == "SELF_TEST":
-        laser.run(MS)
+        laser.run(10 * MS)  # the key's contact has settled
         return laser
     laser.until(State.WARM_UP)
     laser.simulator.act(lambda plant: plant.coolant.set_celsius(plant.now_us, 59.5), laser.now_us)

@@ -215,6 +215,31 @@ def test_light_without_a_trigger_is_caught_in_every_state(stage: str) -> None:
         assert bench.state is State.FAULT
 
 
+@pytest.mark.parametrize("stage", ["standby", "arming", "ready", "granted", "fault", "off"])
+@pytest.mark.parametrize("sensor", ["monitor_a_uj", "monitor_b_uj", "pulse_width_ps", "port_meter_uj"])
+def test_any_sensor_that_sees_light_without_a_trigger_is_enough(sensor: str, stage: str) -> None:
+    bench = at("ready" if stage in ("fault", "off") else stage)
+    if stage == "fault":
+        bench.set(door_closed=False)
+    if stage == "off":
+        bench.set(key_on=False)
+    bench.run(50 * MS)
+    assert not bench.firmware.device.faults.has(Fault.LIGHT_WITHOUT_TRIGGER)
+    bench.set(**{sensor: getattr(bench.inputs, sensor) + 50})
+    assert bench.firmware.device.faults.has(Fault.LIGHT_WITHOUT_TRIGGER)
+    assert bench.dark
+    assert not bench.outputs.simmer_start
+
+
+def test_a_dead_photodiode_leaves_a_pulse_missing_and_its_light_no_surprise() -> None:
+    bench = at("emitting")
+    bench.stuck.add("light")
+    bench.energy_permille = 1_010  # so that the monitors show another pulse
+    bench.run(200 * MS)
+    assert bench.first_fault is Fault.PULSE_MISSING
+    assert not bench.firmware.device.faults.has(Fault.LIGHT_WITHOUT_TRIGGER)
+
+
 def test_light_is_watched_from_self_test_on() -> None:
     for stage in ("self_test", "warm_up", "calibrating"):
         bench = at(stage)

@@ -9,6 +9,7 @@ from protocols.messages import Leave, PulseFlag
 from protocols.refusals import Refusal
 from protocols.requests import Acknowledge, Calibrate, ReadCalibration, SetAiming
 from protocols.states import ARMED, State
+from sim_device.firmware.changes import ALL
 from tests.sim_device.bench import MS, Bench, S, at
 
 
@@ -139,6 +140,7 @@ def test_warm_up_gives_up_after_half_an_hour() -> None:
     bench = booted(coolant_mc=40_000)
     bench.until(State.WARM_UP)
     bench.firmware.device.entered_us -= 1_790 * S  # as if it had been warming for so long
+    bench.firmware.device.note(ALL)
     bench.until(State.FAULT)
     assert bench.first_fault is Fault.WARM_UP_TIMEOUT
     assert bench.now_us == 11 * S
@@ -418,6 +420,7 @@ def test_ready_without_a_press_for_five_minutes_returns_to_standby() -> None:
     bench = at("ready")
     bench.firmware.device.entered_us -= 295 * S  # as if READY had lasted so long
     bench.firmware.device.foot.began_us = -400 * S
+    bench.firmware.device.note(ALL)
     entered_us = bench.firmware.device.entered_us
     bench.until(State.STANDBY)
     assert bench.now_us == entered_us + 300 * S

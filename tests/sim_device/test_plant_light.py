@@ -4,11 +4,14 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
+from protocols.messages import Handpiece
 from sim_device.board import Outputs
 from sim_device.plant import Contacts, Plant, TruePulse
+from sim_device.plant.conversion import converted
 
 S = 1_000_000
 MS = 1_000
@@ -28,7 +31,8 @@ def laser(seed: int = 1, *, docked: bool = False, celsius: float = 60.0, quiet: 
     plant.act(lambda p: p.coolant.set_celsius(0, celsius))
     plant.drive(Outputs(comparator_reset=True, simmer_start=True))
     if quiet:
-        plant.rod.shot_sigma = plant.rod.width_sigma = 0.0
+        plant.head.shot_sigma = plant.head.width_sigma = 0.0
+        plant.head.first_pulse_ratio = 1.0
         for monitor in (plant.monitors.a, plant.monitors.b, plant.monitors.port):
             monitor.sigma = 0.0
     return plant
@@ -55,32 +59,49 @@ def shoot(plant: Plant, outputs: Outputs = READY) -> TruePulse:
 
 
 @pytest.mark.parametrize(("mode_ps", "energy_uj"), [(750, 200_000), (650, 180_000), (550, 165_000)])
-def test_43_joules_give_each_mode_its_published_energy_at_60_degrees(mode_ps: int, energy_uj: int) -> None:
+def test_43_joules_give_each_mode_its_published_energy_and_width_at_60_degrees(
+    mode_ps: int, energy_uj: int
+) -> None:
     pulse = shoot(laser(quiet=True), dataclasses.replace(READY, mode_width_ps=mode_ps))
-    assert pulse.energy_uj == pytest.approx(energy_uj, rel=2e-3)
-    assert pulse.width_ps == mode_ps
+    assert pulse.energy_uj == pytest.approx(energy_uj, rel=5e-3)
+    assert pulse.width_ps == pytest.approx(mode_ps, rel=2e-3)
 
 
-def test_the_energy_is_linear_above_a_threshold_of_10_joules() -> None:
-    for joules in (10.5, 15.0, 25.0, 43.0):
-        volts = math.sqrt(2 * joules / 60e-6)
-        pulse = shoot(laser(quiet=True), dataclasses.replace(READY, hv_set_mv=round(volts * 1000)))
-        assert pulse.energy_uj == pytest.approx(200_000 * (joules - 10) / 33, rel=2e-3)
+@pytest.mark.parametrize("mode_ps", [750, 650, 550])
+def test_lamp_energy_and_pulse_energy_follow_nearly_a_straight_line_that_begins_near_10_joules(
+    mode_ps: int,
+) -> None:
+    def energy_uj(joules: float) -> float:
+        outputs = dataclasses.replace(
+            READY, mode_width_ps=mode_ps, hv_set_mv=round(math.sqrt(2 * joules / 60e-6) * 1000)
+        )
+        return shoot(laser(quiet=True), outputs).energy_uj
+
+    # The firmware's calibration takes straight lines between its five voltages: 615 to 1240 V.
+    levels = [60e-6 * volts**2 / 2 for volts in (615, 820, 980, 1120, 1240)]
+    measured = [energy_uj(joules) for joules in levels]
+    assert measured[0] > 6_000  # some 100 uJ of offset must not spoil the calibration
+    for low, high in pairwise(range(5)):
+        for share in (0.25, 0.5, 0.75):
+            joules = levels[low] + share * (levels[high] - levels[low])
+            line_uj = measured[low] + share * (measured[high] - measured[low])
+            assert energy_uj(joules) == pytest.approx(line_uj, rel=0.04)
 
 
 def test_below_threshold_the_lamp_fires_in_vain() -> None:
     plant = laser()
-    trigger(plant, prepare(plant, dataclasses.replace(READY, hv_set_mv=570_000)))
+    trigger(plant, prepare(plant, dataclasses.replace(READY, hv_set_mv=555_000)))
     assert plant.inputs.hv_mv == 0
     plant.advance(plant.now_us + MS)
     assert (plant.truth.total, plant.truth.dark, plant.truth.blocked) == (0, 1, 0)
     assert plant.inputs.light_count == 0
 
 
-def test_the_gain_rises_by_six_tenths_of_a_percent_a_kelvin() -> None:
+def test_the_energy_hardly_moves_with_the_coolant_around_its_set_point_and_falls_in_the_cold() -> None:
     at_60 = shoot(laser(quiet=True)).energy_uj
-    at_65 = shoot(laser(quiet=True, celsius=65.0)).energy_uj
-    assert at_65 / at_60 == pytest.approx(1.0305, abs=2e-3)  # hazards.csv HZ-010: +5 K is x1.03
+    for celsius in (55.0, 58.0, 62.0, 65.0):  # more gain, but less stored: docs/physics.md
+        assert shoot(laser(quiet=True, celsius=celsius)).energy_uj == pytest.approx(at_60, rel=0.01)
+    assert 0.9 < shoot(laser(quiet=True, celsius=20.0)).energy_uj / at_60 < 0.96
 
 
 def test_energy_and_width_scatter_by_2_percent_and_drift_stays_small() -> None:
@@ -99,7 +120,7 @@ def test_the_drift_walks_slowly_and_within_its_bound() -> None:
     drifts = []
     for _ in range(200):
         shoot(plant)
-        drifts.append(plant.rod.drift)
+        drifts.append(plant.head.drift)
         plant.advance(plant.now_us + 300 * S)
         plant.act(lambda p: p.coolant.set_celsius(p.now_us, 60.0))
     assert max(abs(drift) for drift in drifts) <= 0.03
@@ -109,7 +130,7 @@ def test_the_drift_walks_slowly_and_within_its_bound() -> None:
 def test_monitors_have_gain_noise_and_steps_and_answer_100_us_after_the_pulse() -> None:
     plant = laser()
     outputs = dataclasses.replace(READY, shutter_open=True)
-    ratios_a, ratios_b = [], []
+    ratios_a, ratios_b, widths = [], [], []
     for number in range(200):
         armed = prepare(plant, outputs)
         start_us = plant.now_us
@@ -120,7 +141,8 @@ def test_monitors_have_gain_noise_and_steps_and_answer_100_us_after_the_pulse() 
         assert plant.inputs.light_count == number + 1
         pulse = plant.truth.pulses[-1]
         assert pulse.time_us == start_us + 200
-        assert plant.inputs.pulse_width_ps == round(pulse.width_ps)
+        assert plant.inputs.pulse_width_ps == pytest.approx(pulse.width_ps, rel=0.025)
+        widths.append(plant.inputs.pulse_width_ps / pulse.width_ps)
         assert plant.inputs.monitor_a_uj % 50 == plant.inputs.monitor_b_uj % 50 == 0
         assert plant.inputs.port_meter_uj == 0
         ratios_a.append(plant.inputs.monitor_a_uj / pulse.energy_uj)
@@ -129,6 +151,8 @@ def test_monitors_have_gain_noise_and_steps_and_answer_100_us_after_the_pulse() 
     assert statistics.mean(ratios_b) == pytest.approx(0.97, abs=0.004)
     assert 0.008 < statistics.stdev(ratios_a) < 0.012
     assert 0.008 < statistics.stdev(ratios_b) < 0.012
+    assert statistics.mean(widths) == pytest.approx(1.0, abs=0.002)
+    assert 0.004 < statistics.stdev(widths) < 0.006
 
 
 def test_behind_a_closed_shutter_there_is_no_light() -> None:
@@ -338,3 +362,101 @@ def test_a_bouncing_foot_does_not_alter_the_next_pulse() -> None:
     plain, danced = laser(5), laser(5)
     danced.act(lambda p: p.foot.move(p.now_us, True))
     assert shoot(plain).energy_uj == shoot(danced).energy_uj
+
+
+# --- light that nobody asked for, and where it goes
+
+
+def pumped(plant: Plant, **levels: object) -> Outputs:
+    """Trigger the lamp; what is driven then."""
+    armed = prepare(plant, dataclasses.replace(READY, **levels))  # type: ignore[arg-type] # line names
+    armed = dataclasses.replace(armed, lamp_triggers=armed.lamp_triggers + 1)
+    plant.drive(armed)
+    return armed
+
+
+@pytest.mark.parametrize("shutter_open", [False, True])
+@pytest.mark.parametrize("gate_stays", [False, True])
+def test_without_hold_off_the_rod_runs_free_whenever_the_lamp_fires_gate_or_no_gate(
+    shutter_open: bool, gate_stays: bool
+) -> None:
+    plant = laser()
+    plant.act(lambda p: setattr(p.head, "hold_off", False))
+    armed = pumped(plant, shutter_open=shutter_open)
+    if not gate_stays:
+        plant.drive(dataclasses.replace(armed, gate_enable=False))
+    plant.advance(plant.now_us + 10 * MS)
+    assert plant.truth.total == 1
+    pulse = plant.truth.pulses[-1]
+    assert pulse.free_running
+    assert pulse.triggered
+    assert 400_000 < pulse.energy_uj < 1_200_000  # LASER_FACTS, HZ-046: of the order of 0.8 J
+    assert 30e6 < pulse.width_ps < 300e6  # over some 100 us
+    assert pulse.aperture == shutter_open
+    assert plant.inputs.light_count == 1
+    assert plant.inputs.monitor_a_uj == pytest.approx(1.04 * pulse.energy_uj, rel=0.05)
+    assert (plant.inputs.monitor_b_uj > 300_000) == shutter_open
+    assert plant.inputs.pulse_width_ps > 1e7
+
+
+def test_the_comparator_sees_free_running_light_and_shuts_the_gate_without_firmware() -> None:
+    plant = laser()
+    plant.act(lambda p: setattr(p.head, "hold_off", False))
+    pumped(plant, comparator_uj=240_000)
+    plant.advance(plant.now_us + 10 * MS)
+    assert plant.inputs.comparator_tripped
+    assert plant.inputs.gate_inhibited
+
+
+@pytest.mark.parametrize("hold_off", [False, True])
+def test_a_lamp_that_fires_by_itself_makes_light_only_without_hold_off(hold_off: bool) -> None:
+    plant = laser()
+    plant.act(lambda p: setattr(p.head, "hold_off", hold_off))
+    prepare(plant, dataclasses.replace(READY, gate_enable=False))
+    fired: list[bool] = []
+    plant.act(lambda p: fired.append(p.fire_lamp()))
+    assert fired == [True]
+    assert plant.inputs.hv_mv == 0
+    plant.advance(plant.now_us + 10 * MS)
+    assert (plant.truth.total, plant.truth.dark, plant.truth.triggers) == (not hold_off, hold_off, 0)
+    assert all(pulse.free_running and not pulse.triggered for pulse in plant.truth.pulses)
+
+
+@pytest.mark.parametrize("missing", ["charge", "simmer"])
+def test_a_lamp_without_charge_or_arc_cannot_fire_by_itself(missing: str) -> None:
+    plant = laser()
+    if missing == "simmer":
+        prepare(plant, dataclasses.replace(READY, simmer_start=False))
+    fired: list[bool] = []
+    plant.act(lambda p: fired.append(p.fire_lamp()))
+    assert fired == [False]
+
+
+def test_the_truth_tells_what_was_truly_plugged_in_and_where_the_aiming_beam_lay() -> None:
+    plant = laser()
+
+    def arrange(p: Plant) -> None:
+        p.contacts.handpiece = Handpiece.FIXED_8
+        p.lights.aiming_offset_mm = 1.5
+
+    plant.act(arrange)
+    pulse = shoot(plant, dataclasses.replace(READY, shutter_open=True))
+    assert (pulse.handpiece, pulse.spot_um, pulse.wavelength_nm) == (Handpiece.FIXED_8, 8_000, 755)
+    assert (pulse.aiming_offset_mm, pulse.free_running) == (1.5, False)
+    assert (pulse.delivered_uj, pulse.delivered_ps) == (pulse.transmitted_uj, pulse.width_ps)
+
+
+@pytest.mark.parametrize(("module", "wavelength_nm"), [(0, 755), (755, 755), (532, 532), (1064, 1064)])
+def test_each_module_gives_its_wavelength_and_the_port_sees_what_it_delivers(
+    module: int, wavelength_nm: int
+) -> None:
+    plant = laser(docked=True, quiet=True)
+    plant.act(lambda p: setattr(p.contacts, "wavelength_nm", module))
+    pulse = shoot(plant, dataclasses.replace(READY, shutter_open=True))
+    assert pulse.wavelength_nm == wavelength_nm
+    assert (pulse.delivered_uj == pulse.transmitted_uj) == (wavelength_nm == 755)
+    assert (pulse.delivered_uj, pulse.delivered_ps) == converted(
+        wavelength_nm, pulse.transmitted_uj, pulse.width_ps
+    )
+    assert plant.inputs.port_meter_uj == pytest.approx(pulse.delivered_uj, abs=50)
+    assert plant.inputs.monitor_b_uj == pytest.approx(0.97 * pulse.transmitted_uj, abs=150)

@@ -18,12 +18,13 @@ from click.testing import CliRunner
 
 from protocols.states import State
 from sim_device.board import Inputs, Memory, Outputs, Step
-from sim_device.cli import sim
-from sim_device.control import Control
+from rig.cli.sim import sim
+from sim_device.control_client import Control
 from sim_device.errors import SetupError
 from sim_device.memory import RamMemory
+from sim_device.places import WAITING_MAX, serve_pty, serve_tcp
 from sim_device.plant import Contacts, Plant
-from sim_device.serve import HELD_UP_US, WAITING_MAX, Pump, serve_pty, serve_tcp
+from sim_device.serve import HELD_UP_US, Pump
 from sim_device.simulator import Simulator
 
 S = 1_000_000
@@ -350,7 +351,7 @@ async def test_a_tcp_address_in_use_is_named() -> None:
 
 @contextlib.contextmanager
 def simulator_process(*arguments: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", "from sim_device.cli import sim; sim()", *arguments]
+    command = [sys.executable, "-c", "from rig.cli.sim import sim; sim()", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.cwd(), **more
     ) as process:

@@ -1,0 +1,168 @@
+"""Faults of the room, the supply and the people in it: what no part of the laser can help."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PrivateAttr
+
+from sim_device.board import Outputs
+from sim_device.faults.fault import Fault
+from sim_device.faults.knobs import Knob
+from sim_device.plant import Plant
+from sim_device.plant.contacts import FIXED_SPOT_UM
+from sim_device.simulator import Simulator
+
+
+class _AtOnce(Knob):
+    """A knob whose every new setting shows at once."""
+
+    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
+        """It is so."""
+        return True
+
+
+class MainsDip(_AtOnce):
+    """The mains leave their window."""
+
+    name: ClassVar = "mains-dip"
+    hazards: ClassVar = ("HZ-024", "HZ-025")
+    knob: ClassVar = "plant.contacts.mains_ok"
+
+    def value(self, healthy: Any) -> Any:
+        """Outside."""
+        return False
+
+
+class ChargerHot(_AtOnce):
+    """The capacitor charger is too hot: its temperature contact opens."""
+
+    name: ClassVar = "charger-hot"
+    hazards: ClassVar = ("HZ-025",)
+    knob: ClassVar = "plant.contacts.charger_cool"
+
+    def value(self, healthy: Any) -> Any:
+        """Hot."""
+        return False
+
+
+class ModuleExchanged(_AtOnce):
+    """Another wavelength module is put in at the arm's end while somebody may be armed."""
+
+    name: ClassVar = "module-exchanged"
+    hazards: ClassVar = ("HZ-018",)
+    knob: ClassVar = "plant.contacts.wavelength_nm"
+    wavelength_nm: Literal[0, 532, 755, 1064] = Field(532, description="In nm; 0 for one without identity.")
+
+    def value(self, healthy: Any) -> Any:
+        """The other one."""
+        return self.wavelength_nm
+
+
+class SpotTurned(_AtOnce):
+    """The zoom ring is turned, and the encoder sees it."""
+
+    name: ClassVar = "spot-turned"
+    hazards: ClassVar = ("HZ-016",)
+    knob: ClassVar = "plant.contacts.zoom_um"
+    spot_mm: float = Field(2.0, ge=2, le=6, allow_inf_nan=False, description="In mm.")
+
+    def value(self, healthy: Any) -> Any:
+        """The other spot."""
+        return round(self.spot_mm * 1000)
+
+    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
+        """Only a zoom handpiece has a ring."""
+        return True if simulator.plant.contacts.handpiece not in FIXED_SPOT_UM else None
+
+
+class FootHeld(Fault):
+    """Something lies on the footswitch: it is pressed without anybody's will."""
+
+    name: ClassVar = "foot-held"
+    hazards: ClassVar = ("HZ-001", "HZ-002", "HZ-032")
+    _was_pressed: bool = PrivateAttr(False)
+
+    def begin(self, simulator: Simulator) -> None:
+        """Press it."""
+        self._was_pressed = simulator.plant.foot.pressed
+        self._fired += not self._was_pressed
+        _move(simulator, pressed=True)
+
+    def end(self, simulator: Simulator) -> None:
+        """Let it be as it was."""
+        _move(simulator, pressed=self._was_pressed)
+
+
+class ContactFlutters(Fault):
+    """A contact opens and closes by itself, again and again: a door that does not latch, a loose plug."""
+
+    name: ClassVar = "contact-flutters"
+    hazards: ClassVar = ("HZ-040",)
+    contact: Literal["door", "remote", "cover", "arm"] = Field("door", description="Which contact.")
+    rate_hz: float = Field(
+        1.0, ge=0.01, le=100, allow_inf_nan=False, description="How often it opens, in Hz."
+    )
+    _round: int = PrivateAttr(
+        0
+    )  # a new one each time it begins: what the last one left on the agenda is void
+    _closed: bool = PrivateAttr(True)  # as it stood before
+    _is_on: bool = PrivateAttr(False)
+
+    def begin(self, simulator: Simulator) -> None:
+        """Open it, and so on."""
+        self._round += 1
+        self._is_on = True
+        self._closed = getattr(simulator.plant.contacts, self._attribute)
+        _Flutter(self, self._round, closed=False)(simulator)
+
+    def end(self, simulator: Simulator) -> None:
+        """Leave it as it was."""
+        self._is_on = False
+        self.move(simulator, closed=self._closed)
+
+    @property
+    def half_period_us(self) -> int:
+        """How long it stays open, and how long closed."""
+        return round(500_000 / self.rate_hz)
+
+    def goes_on(self, number: int) -> bool:
+        """Whether this round is still the present one."""
+        return self._is_on and self._round == number
+
+    def move(self, simulator: Simulator, *, closed: bool) -> None:
+        """Open or close it; an opening counts."""
+        contacts = simulator.plant.contacts
+        if not closed and getattr(contacts, self._attribute):
+            self._fired += 1
+        simulator.act(lambda _: setattr(contacts, self._attribute, closed), simulator.now_us)
+
+    @property
+    def _attribute(self) -> str:
+        return "arm_connected" if self.contact == "arm" else f"{self.contact}_closed"
+
+
+class _Flutter:
+    """One movement on the agenda, which puts the next one there."""
+
+    def __init__(self, fault: ContactFlutters, number: int, *, closed: bool) -> None:
+        self._fault = fault
+        self._number = number
+        self._closed = closed
+
+    def __call__(self, simulator: Simulator) -> None:
+        """Move, unless it is over."""
+        if self._fault.goes_on(self._number):
+            self._fault.move(simulator, closed=self._closed)
+            after = _Flutter(self._fault, self._number, closed=not self._closed)
+            simulator.at(simulator.now_us + self._fault.half_period_us, after)
+
+
+def _move(simulator: Simulator, *, pressed: bool) -> None:
+    now_us = simulator.now_us
+
+    def step(plant: Plant) -> None:
+        plant.foot.move(now_us, pressed)
+
+    simulator.act(step, now_us)

@@ -1,0 +1,83 @@
+"""What may have changed: one bit for each group of the board's lines, and for each matter of the firmware.
+
+Theory of operation. A step looks only at what can have changed. `Lines` compares the inputs with those of the
+step before; whoever changes something inside calls `Device.note`; and when a deadline comes, all counts as
+changed. Each part names the bits that it depends on. What is noted in a step counts in the next one too,
+because parts that come early in the order of a step have not seen it yet. A bit too many costs time and
+nothing else, a bit too few would be an error: where the two are hard to tell apart, `ALL` it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from itertools import compress
+from operator import attrgetter, ne
+from typing import Final
+
+from sim_device.board import Inputs
+
+ALL: Final = (1 << 16) - 1  # anything that is not named here: state, faults, permit, session, settings
+
+# groups of lines
+CHAIN: Final = 1 << 0  # every contact and identity that the interlock chain is made of
+FOOT: Final = 1 << 1  # footswitch and internal trigger
+HEAD: Final = 1 << 2  # handpiece, spot, wavelength, calibration port
+SHUTTER: Final = 1 << 3
+STOPS: Final = 1 << 4  # read-back of the stop channels, comparator
+VOLTAGE: Final = 1 << 5
+CHARGE: Final = 1 << 6  # end of charge
+SIMMER: Final = 1 << 7
+COOLANT: Final = 1 << 8
+LAMPS: Final = 1 << 9  # indicator and aiming beam
+LIGHT: Final = 1 << 10  # photodiode and energy monitors
+DARK: Final = 1 << 11  # monitors without light
+# matters of the firmware
+DRIVEN: Final = 1 << 12  # an output that is supervised was set to another level
+PULSE: Final = 1 << 13  # a pulse was numbered, fired, skipped or judged
+RECORDS: Final = 1 << 14  # the host has reports on its disk
+
+_GROUPS: Final = {
+    **dict.fromkeys(
+        (
+            *("key_on", "mains_ok", "estop_a_closed", "estop_b_closed", "remote_closed", "door_closed"),
+            *("cover_a_closed", "cover_b_closed", "arm_connected", "charger_cool"),
+        ),
+        CHAIN,
+    ),
+    **dict.fromkeys(("foot_a_closed", "foot_b_closed", "internal_trigger_strap"), FOOT),
+    **dict.fromkeys(("handpiece", "spot_um"), HEAD | CHAIN),
+    **dict.fromkeys(("docked", "wavelength_nm"), HEAD),
+    **dict.fromkeys(("shutter_open_switch", "shutter_closed_switch"), SHUTTER),
+    **dict.fromkeys(("gate_inhibited", "hv_inhibited", "comparator_tripped"), STOPS),
+    "hv_mv": VOLTAGE,
+    "charge_done": CHARGE,
+    "simmer_on": SIMMER,
+    **dict.fromkeys(("coolant_mc", "flow_ml_min"), COOLANT),
+    **dict.fromkeys(("level_ok", "thermostat_closed"), COOLANT | CHAIN),
+    **dict.fromkeys(("indicator_ua", "aiming_uw"), LAMPS),
+    **dict.fromkeys(
+        ("light_count", "pulse_width_ps", "monitor_a_uj", "monitor_b_uj", "port_meter_uj"), LIGHT
+    ),
+    **dict.fromkeys(("dark_a_uj", "dark_b_uj"), DARK),
+}
+_LEVELS: Final = tuple(line.name for line in fields(Inputs))
+_BITS: Final = tuple(_GROUPS.get(name, ALL) for name in _LEVELS)
+_levels_of = attrgetter(*_LEVELS)
+
+
+class Lines:
+    """The inputs as they were in the step before."""
+
+    def __init__(self) -> None:
+        self._levels: tuple[int | bool, ...] = ()
+
+    def changes(self, inputs: Inputs) -> int:
+        """The groups in which a line differs from the step before; all of them in the first."""
+        before, levels = self._levels, _levels_of(inputs)
+        if levels == before:
+            return 0
+        self._levels = levels
+        found = 0 if before else ALL
+        for bits in compress(_BITS, map(ne, levels, before)):
+            found |= bits
+        return found
