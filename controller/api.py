@@ -53,6 +53,9 @@ class Confirmations(Body):
 
     eyewear_nm: int = Field(ge=0, le=2000, description="wavelength the eyewear worn is made for")
     checklist: bool = Field(description="contraindications, site and eye protection checked")
+    service: bool = Field(
+        False, description="service plan: beam into a dump or power meter, room controlled, eyewear worn"
+    )
 
 
 class NewSession(PlanText, Confirmations):
@@ -117,11 +120,13 @@ def build_api(console: Console) -> FastAPI:
 
     @api.post("/sessions")
     async def open_session(body: NewSession, who: Asker) -> dict[str, Any]:
-        return await console.open_session(who, body.text, body.file, body.eyewear_nm, body.checklist)
+        return await console.open_session(
+            who, body.text, body.file, body.eyewear_nm, body.checklist, service=body.service
+        )
 
     @api.post("/sessions/resume")
     async def resume(body: Confirmations, who: Asker) -> dict[str, Any]:
-        return await console.resume_session(who, body.eyewear_nm, body.checklist)
+        return await console.resume_session(who, body.eyewear_nm, body.checklist, service=body.service)
 
     @api.post("/sessions/abandon")
     async def abandon(who: Asker) -> dict[str, Any]:

@@ -146,14 +146,16 @@ class Client:
         """Whether the plan may be carried out: ok, refusals (all of them), summary."""
         return await self._post("/plan/check", {"text": text, "file": file})
 
-    async def open_session(self, text: str, file: str, eyewear_nm: int, *, checklist: bool) -> Answer:
-        """Open a treatment session for the plan; returns the session."""
-        body = {"text": text, "file": file, "eyewear_nm": eyewear_nm, "checklist": checklist}
+    async def open_session(
+        self, text: str, file: str, eyewear_nm: int, *, checklist: bool, service: bool = False
+    ) -> Answer:
+        """Open a session for the plan; returns the session."""
+        body = {"text": text, "file": file} | _confirmed(eyewear_nm, checklist, service)
         return await self._post("/sessions", body)
 
-    async def resume_session(self, eyewear_nm: int, *, checklist: bool) -> Answer:
+    async def resume_session(self, eyewear_nm: int, *, checklist: bool, service: bool = False) -> Answer:
         """Go on with what remains of the interrupted session; returns the session."""
-        return await self._post("/sessions/resume", {"eyewear_nm": eyewear_nm, "checklist": checklist})
+        return await self._post("/sessions/resume", _confirmed(eyewear_nm, checklist, service))
 
     async def abandon_session(self) -> Answer:
         """End the unfinished session for good; returns it."""
@@ -277,3 +279,7 @@ class Client:
         if not isinstance(event, dict):
             raise NotUnderstood(f"the daemon's stream is not understood: {data[:200]!r}")
         return event
+
+
+def _confirmed(eyewear_nm: int, checklist: bool, service: bool) -> dict[str, Any]:
+    return {"eyewear_nm": eyewear_nm, "checklist": checklist} | ({"service": True} if service else {})

@@ -71,9 +71,10 @@ class Commands:
 
     def gate(self, message: Message) -> tuple[Reason, ...]:
         """What every outgoing message passes at the moment it leaves: every reason why it may not."""
-        refused = self._supervisor.refusals(message, self._now_us())
+        now_us = self._now_us()
+        refused = self._supervisor.refusals(message, now_us)
         if not refused:
-            self._supervisor.requested(message, self._now_us())
+            self._supervisor.requested(message, now_us)
             if message.effect is Effect.PERMITS:
                 self._permit = message
         return refused

@@ -17,12 +17,14 @@ from controller.lease import Lease, Who
 from controller.operators import Logins
 from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
+from controller.session import Confirmed
 from controller.store import CommandOutcome, EventKind, Role, Severity, Store, StoreWriter
 from controller.tomlfile import TomlError
 from controller.treatment import Treatment
 from hal.outcomes import Done, Outcome, Refused
 from protocols.requests import Counters
 from safety.latches import LatchId
+from safety.plan import TreatmentPlan
 from safety.reactions import Reaction
 from safety.supervisor import Supervisor
 
@@ -129,7 +131,8 @@ class Console:
         except TomlError as error:
             raise Declined.for_file(error) from error
         plan = loaded.plan
-        summary = asdict(plan) | {"planned_pulses": plan.pulses, "sha256": loaded.sha256}
+        summary = asdict(plan) | {"service": plan.service, "planned_pulses": plan.pulses}
+        summary["sha256"] = loaded.sha256
         if not refused:
             summary["duration_s"] = plan.pulses / plan.rep_rate_hz
         return {"ok": not refused, "refusals": [asdict(one) for one in refused], "summary": summary}
@@ -137,22 +140,26 @@ class Console:
     # -- acting
 
     async def open_session(
-        self, who: Who, text: str, file: str, eyewear_nm: int, checklist: bool
+        self, who: Who, text: str, file: str, eyewear_nm: int, checklist: bool, *, service: bool = False
     ) -> dict[str, Any]:
-        """Take a new plan in hand."""
+        """Take a new plan in hand; `service` confirms what a service plan needs instead of the checklist."""
         self._take_lease(who)
         fit = partial(self._demand_fitness, who)
         try:
-            session = await self._treatment.open(who.name, text, file, eyewear_nm, checklist, fit=fit)
+            confirmed = Confirmed(eyewear_nm, checklist, service)
+            session = await self._treatment.open(who.name, text, file, confirmed, fit=fit)
         except TomlError as error:
             raise Declined.for_file(error) from error
         return session_report(session) or {}
 
-    async def resume_session(self, who: Who, eyewear_nm: int, checklist: bool) -> dict[str, Any]:
+    async def resume_session(
+        self, who: Who, eyewear_nm: int, checklist: bool, *, service: bool = False
+    ) -> dict[str, Any]:
         """Take the unfinished plan in hand again."""
         self._take_lease(who)
         fit = partial(self._demand_fitness, who)
-        session = await self._treatment.resume(who.name, eyewear_nm, checklist, fit=fit)
+        confirmed = Confirmed(eyewear_nm, checklist, service)
+        session = await self._treatment.resume(who.name, confirmed, fit=fit)
         return session_report(session) or {}
 
     async def abandon_session(self, who: Who) -> dict[str, Any]:
@@ -170,7 +177,7 @@ class Console:
         """Arm for the session in hand."""
         self._take_lease(who)
         if self._treatment.session is not None:
-            await self._demand_fitness(who, self._treatment.session.plan.wavelength_nm)
+            await self._demand_fitness(who, self._treatment.session.plan)
         return _answer(await self._treatment.arm(who.name))
 
     async def standby(self, who: Who) -> dict[str, Any]:
@@ -235,14 +242,18 @@ class Console:
         """Whoever commanded goes: what they armed is not handed on."""
         self._react(self._supervisor.operator_present(None, self._now_us()))
 
-    async def _demand_fitness(self, who: Who, wavelength_nm: int) -> None:
-        """Whoever treats is still an operator, and trained for the wavelength; raises Declined."""
+    async def _demand_fitness(self, who: Who, plan: TreatmentPlan) -> None:
+        """Whoever begins is still an operator, with the role and the training for it; raises Declined."""
         operator = await self._writer.run(Store.operator, who.name)
         if operator is None or not operator.active:
             raise Declined(403, "operator.inactive", f"{who.name} is no operator any more", "ask who is")
-        if not operator.trained(wavelength_nm, self._wall_clock()):
-            text = f"{who.name} has no training for {wavelength_nm} nm on record, or it has expired"
-            action = f"after the training: picolase user train {who.name} {wavelength_nm}"
+        if plan.service and not operator.role.covers(Role.SERVICE):
+            text = f"a service plan needs the service role, {who.name} is {operator.role.value}"
+            action = "log in as somebody who has it; a treatment plan needs no service role"
+            raise Declined(403, "operator.service", text, action)
+        if not operator.trained(plan.wavelength_nm, self._wall_clock()):
+            text = f"{who.name} has no training for {plan.wavelength_nm} nm on record, or it has expired"
+            action = f"after the training: picolase user train {who.name} {plan.wavelength_nm}"
             raise Declined(403, "operator.training", text, action)
 
     def _take_lease(self, who: Who) -> None:
@@ -251,7 +262,10 @@ class Console:
             self._nobody_commands()
         self._lease.take(who, self._now_us())
         self._supervisor.operator_present(
-            who.name, self._now_us(), may_treat=who.operator.role.covers(Role.OPERATOR)
+            who.name,
+            self._now_us(),
+            may_treat=who.operator.role.covers(Role.OPERATOR),
+            may_serve=who.operator.role.covers(Role.SERVICE),
         )
 
     async def _acknowledge_one(self, who: Who, name: str, instance: int) -> list[dict[str, Any]]:

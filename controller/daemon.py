@@ -385,6 +385,3 @@ class Daemon:
 
     def _mqtt_health(self) -> MqttHealth | None:
         return self.mqtt.health if self.mqtt else None
-
-
-build_daemon = Daemon

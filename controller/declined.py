@@ -45,7 +45,7 @@ class Declined(Exception):
                 "field": problem.path,
                 "value": problem.value,
                 "allowed": problem.allowed,
-                "source": "form of the file",
+                "source": "form of the file" if problem.line is None else f"line {problem.line} of the file",
                 "action": problem.action,
             }
             for problem in error.problems

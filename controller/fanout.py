@@ -103,6 +103,7 @@ class Fanout:
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
+        self._heard: frozenset[Kind] = frozenset()
         self._told = 0
 
     @property
@@ -110,10 +111,14 @@ class Fanout:
         """All open subscriptions, for their names, lengths and drop counts."""
         return tuple(self._subscriptions)
 
+    def hears(self, kind: Kind) -> bool:
+        """Whether anybody would hear of it: what is costly to put together need not be for nobody."""
+        return kind in self._heard
+
     def subscribe(self, name: str, depths: Mapping[Kind, int]) -> Subscription:
         """Open a subscription; raises ValueError for a depth below 1. Close it when done."""
         subscription = Subscription(name, dict(depths), self)
-        self._subscriptions.append(subscription)
+        self._now_open([*self._subscriptions, subscription])
         return subscription
 
     def tell(self, kind: Kind, value: Mapping[str, object]) -> None:
@@ -125,4 +130,8 @@ class Fanout:
 
     def forget(self, subscription: Subscription) -> None:
         """Take a subscription off the list; one that is gone already is no error."""
-        self._subscriptions = [known for known in self._subscriptions if known is not subscription]
+        self._now_open([known for known in self._subscriptions if known is not subscription])
+
+    def _now_open(self, subscriptions: list[Subscription]) -> None:
+        self._subscriptions = subscriptions
+        self._heard = frozenset(kind for one in subscriptions for kind in one.depths)

@@ -155,6 +155,7 @@ def _limits(capabilities: LaserCapabilities) -> DeviceLimits:
         spot_min_mm=capabilities.spot_min_mm,
         spot_max_mm=capabilities.spot_max_mm,
         permit_pulses_max=capabilities.permit_pulses_max,
+        permit_max_us=capabilities.permit_max_us,
         energy_step_mj=capabilities.energy_step_mj,
     )
 

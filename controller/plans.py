@@ -49,8 +49,8 @@ class PlanFile(Table):
     # Not Literal[1]: to that, `true` is 1.
     format: int = Field(ge=1, le=1, description="Version of this form.")
     name: str = Field(min_length=1, max_length=80, description="What the operator reads.")
-    indication: str = Field(min_length=1, max_length=40, description="What is treated.")
-    skin_type: SkinType = Field(description="Fitzpatrick skin type.")
+    indication: str = Field(min_length=1, max_length=40, description="What is treated; or service.")
+    skin_type: SkinType | None = Field(None, description="Fitzpatrick skin type; none in a service plan.")
     rehearsal: bool = Field(False, description="Whether the shutter stays closed.")
     subject: str | None = Field(None, min_length=1, max_length=32, description="Pseudonym of who is treated.")
     acknowledged: list[str] = Field(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ from controller.store import (
     Store,
     StoreError,
     StoreWriter,
+    counted_energy_mj,
 )
 from protocols.messages import PulseFlag, PulseReport
 from protocols.requests import Counters
@@ -34,6 +35,9 @@ RETRY_S: Final = 0.5  # [C] the device repeats its reports every 0.3 s anyway
 
 _MEASURED_MAX_UJ: Final = 5_000_000  # the wire's mark for "saturated"
 _WIDTH_MAX_PS: Final = 2**32 - 1
+_INSIDE: Final = frozenset(
+    {PulseFlag.SHUTTER_CLOSED, PulseFlag.CALIBRATION, PulseFlag.SKIPPED, PulseFlag.MISSING}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +264,14 @@ def record_of(
     """A report in the user's units; what was saturated, or not measured, has no value."""
     flags = report.flags
     unknown = PulseFlag.UNKNOWN in flags
-    inside = flags & {PulseFlag.SHUTTER_CLOSED, PulseFlag.CALIBRATION, PulseFlag.SKIPPED, PulseFlag.MISSING}
     # An unknown pulse of a rehearsal cannot be told from one of a treatment: it counts as delivered.
-    aperture = not inside and not unknown
-    energy_b_mj = _measured(report.monitor_b_uj, _MEASURED_MAX_UJ, unknown, 1e3)
+    aperture = not flags & _INSIDE and not unknown
     set_energy_mj = report.set_energy_uj / 1e3
     spot_mm = report.spot_um / 1e3
-    record = PulseRecord(
+    monitor_a_mj = _measured(report.monitor_a_uj, _MEASURED_MAX_UJ, unknown, 1e3)
+    monitor_b_mj = _measured(report.monitor_b_uj, _MEASURED_MAX_UJ, unknown, 1e3)
+    counted_mj = counted_energy_mj(aperture, unknown, set_energy_mj, monitor_a_mj, monitor_b_mj)
+    return PulseRecord(
         device_serial=serial,
         pulse_number=report.pulse_number,
         device_boot=report.boot,
@@ -274,8 +279,8 @@ def record_of(
         series=report.press,
         device_time_us=report.device_time_us,
         set_energy_mj=set_energy_mj,
-        monitor_a_mj=_measured(report.monitor_a_uj, _MEASURED_MAX_UJ, unknown, 1e3),
-        monitor_b_mj=energy_b_mj,
+        monitor_a_mj=monitor_a_mj,
+        monitor_b_mj=monitor_b_mj,
         pulse_width_ps=_measured(report.pulse_width_ps, _WIDTH_MAX_PS, unknown, 1.0),
         wavelength_nm=report.wavelength_nm,
         mode_width_ps=report.mode_width_ps,
@@ -284,7 +289,7 @@ def record_of(
         flags=frozenset(flag.name.lower() for flag in flags),
         aperture=aperture,
         unknown=unknown,
-        fluence_j_cm2=0.0,
+        fluence_j_cm2=fluence_j_cm2(counted_mj, spot_mm) if counted_mj and spot_mm else 0.0,
         session_id=session_id,
         wall_time=wall_time,
         mono_us=now_us,
@@ -292,9 +297,6 @@ def record_of(
         lamp_v=report.lamp_mv / 1e3,
         coolant_c=report.coolant_mc / 1e3,
     )
-    delivered_mj = record.delivered_energy_mj
-    fluence = fluence_j_cm2(delivered_mj, spot_mm) if delivered_mj and spot_mm else 0.0
-    return replace(record, fluence_j_cm2=fluence)
 
 
 def _measured(raw: int, saturated: int, unknown: bool, divisor: float) -> float | None:
@@ -316,7 +318,7 @@ def _write(store: Store, records: list[PulseRecord | Event]) -> list[PulseRecord
                     now_us=record.now_us,
                 )
                 new.append(record)
-            elif store.record_pulses([record]):
+            elif store.record_pulse(record):
                 new.append(record)
     return new
 

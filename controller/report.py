@@ -173,6 +173,7 @@ def session_report(session: Session | None) -> dict[str, Any] | None:
         "dose_j_cm2": tally.dose_j_cm2,
         "energy_mj": tally.energy_mj,
         "rehearsal": plan.rehearsal,
+        "service": plan.service,
     }
 
 

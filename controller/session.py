@@ -3,10 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from controller.store import PulseRecord, SessionRecord
 from hal.laser_values import CommittedSetPoint
+from protocols.messages import Status
+from protocols.refusals import Reason
+from protocols.states import State
+from protocols.timing import SECOND
+from safety.limits import DeviceLimits
 from safety.plan import TreatmentPlan
+
+PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
+PAUSES_US: Final = 20 * SECOND  # [C] of a hand, in a series whose pulses alone take longer than that
+PERMIT_MARGIN_US: Final = SECOND  # [C] the laser's own maximum counts from its newest Status, of a moment ago
+
+SERVICE_CONDITIONS: Final = (
+    "the beam ends in a beam dump or a power meter, and nobody is in its way",
+    "the room is controlled: sign lit, door closed, only people who are needed, nothing that reflects",
+    "everybody in the room wears eyewear for this wavelength",
+)
+"""What whoever serves the laser confirms before light that is for no person. [C] Usual for class 4 lasers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What was confirmed in person: eyewear, and the checklist of a treatment or of a service."""
+
+    eyewear_nm: int
+    checklist: bool = False
+    service: bool = False
+
+    def missing(self, plan: TreatmentPlan) -> list[Reason]:
+        """Every reason why the plan may not be begun on this."""
+        reasons = []
+        if self.eyewear_nm != plan.wavelength_nm:
+            worn, wanted = f"{self.eyewear_nm} nm", f"the plan's wavelength is {plan.wavelength_nm} nm"
+            text = f"eyewear is confirmed for {worn}, {wanted}"
+            action = "put the right eyewear on everybody, then confirm it"
+            reasons.append(Reason("confirm.eyewear", text, action))
+        if plan.service and not self.service:
+            text = "the conditions of a service are not confirmed"
+            reasons.append(Reason("confirm.service", text, "; ".join(SERVICE_CONDITIONS)))
+        if not plan.service and not self.checklist:
+            text = "the checklist is not confirmed"
+            action = "go through contraindications, site and eye protection"
+            reasons.append(Reason("confirm.checklist", text, action))
+        return reasons
 
 
 @dataclass(slots=True)
@@ -54,3 +97,18 @@ class Session:
     def remaining(self) -> int:
         """Pulses of the plan that were not given yet."""
         return max(0, self.plan.pulses - self.tally.given)
+
+    def due(self, status: Status) -> bool:
+        """Whether there may be something to do: to end the session, or to grant its next series."""
+        if self.tripped or not self.remaining:
+            return True
+        return self.arm_epoch is not None and status.state is State.READY and not status.permit_id
+
+
+def permit_us(plan: TreatmentPlan, pulses: int, limits: DeviceLimits) -> int:
+    """How long a permit for so many pulses of the plan holds: never as long as the laser's longest.
+
+    What a series does not give in that time comes under the next permit.
+    """
+    needed_us = PAUSES_US + round(pulses * 1e6 / plan.rep_rate_hz)
+    return min(max(PERMIT_US, needed_us), limits.permit_max_us - PERMIT_MARGIN_US)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from importlib.metadata import version
+from operator import attrgetter
 from typing import Final
 
 from controller.fanout import Fanout, Kind
@@ -42,10 +43,14 @@ ALARM_IDS: Final = FAULT_ALARM_IDS | {_host_alarm_id(latch) for latch in LatchId
 """Every alarm there can be: what an earlier run left at the broker is cleared by its id."""
 
 _ALWAYS_NEW: Final = frozenset({"device_time_us", "challenge"})
+_news = attrgetter(*(field.name for field in fields(Status) if field.name not in _ALWAYS_NEW))
 
 
 class Teller:
-    """Turns what comes in into what listeners understand; never waits."""
+    """Turns what comes in into what listeners understand; never waits, and does nothing for nobody.
+
+    Who begins to listen is told the state at the next Status, and all alarms with it.
+    """
 
     def __init__(
         self,
@@ -103,7 +108,7 @@ class Teller:
         self._status = status
         self.refresh()
         now_us = self._now_us()
-        if now_us - self._sampled_us >= self._period_us:
+        if now_us - self._sampled_us >= self._period_us and self._fanout.hears(Kind.TELEMETRY):
             self._sampled_us = now_us
             sample = telemetry_payload(status, self._telemetry, self._host(), self._stamp())
             self._fanout.tell(Kind.TELEMETRY, sample)
@@ -115,11 +120,13 @@ class Teller:
 
     def refresh(self) -> None:
         """Tell the state when it is news, and each second; to be called at least that often."""
+        if not (self._fanout.hears(Kind.STATE) or self._fanout.hears(Kind.ALARMS)):
+            self._told = self._alarms = None
+            return
         status = self._status
         now_us = self._now_us()
         host = self._host()
-        names = () if status is None else [name for name in status.__slots__ if name not in _ALWAYS_NEW]
-        news = ([getattr(status, name) for name in names], host)
+        news = (None if status is None else _news(status), host)
         if news != self._told or now_us - self._told_us >= STATE_REFRESH_US:
             self._told, self._told_us = news, now_us
             self._fanout.tell(Kind.STATE, state_payload(status, host, self._stamp()))
@@ -131,11 +138,15 @@ class Teller:
 
     def pulse(self, pulse: PulseRecord) -> None:
         """A new pulse is on disk."""
+        if not self._fanout.hears(Kind.PULSE):
+            return
         told = asdict(pulse) | {"flags": sorted(pulse.flags), "wall_time": utc_text(pulse.wall_time)}
         self._fanout.tell(Kind.PULSE, told)
 
     def event(self, event: Event) -> None:
         """An event is on disk."""
+        if not self._fanout.hears(Kind.EVENT):
+            return
         told = {"event": event.kind.value, "severity": event.severity.value, "text": event.text}
         self._fanout.tell(Kind.EVENT, told | {"actor": event.actor, "mono_us": event.now_us})
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
+Place = tuple[str | int, ...]
+"""Where something stands in a file: keys, and the numbers of array elements from 0."""
 
 
 class Table(BaseModel):
@@ -28,6 +31,7 @@ class Problem:
     value: object
     allowed: str
     action: str
+    line: int | None = None  # where it stands in the file, from 1; None: nowhere
 
     def __str__(self) -> str:
         value = "" if self.value is None else f" = {self.value!r}"
@@ -38,9 +42,14 @@ class TomlError(Exception):
     """A file that cannot be used; `problems` is all that is wrong with it."""
 
     def __init__(self, file: str, problems: list[Problem]) -> None:
-        super().__init__("\n  ".join([f"{file}:", *map(str, problems)]))
+        super().__init__("\n".join(f"{place(file, problem)}: {problem}" for problem in problems))
         self.file = file
         self.problems = problems
+
+
+def place(file: str, problem: Problem) -> str:
+    """File and line, as editors understand it."""
+    return file if problem.line is None else f"{file}:{problem.line}"
 
 
 def read(path: Path) -> str:
@@ -58,19 +67,98 @@ def parse(text: str, path: Path, model: type[M], *, optional_tables: bool = Fals
     With `optional_tables` a table that is left out is checked as an empty one, so that its defaults are
     placed relative to the file like those of one that is written.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TomlError(str(path), [Problem("file", None, "", f"is not TOML: {error}")]) from error
+    values = load(text, path)
     if optional_tables:
         values = {name: {} for name in model.model_fields} | values
     try:
         return model.model_validate(values, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        schema = model.model_json_schema()
-        raise TomlError(
-            str(path), [_problem(found, schema) for found in error.errors(include_url=False)]
-        ) from error
+        raise TomlError(str(path), problems_of(error, model, Lines(text))) from error
+
+
+def load(text: str, path: Path) -> dict[str, Any]:
+    """The tables in `text` as they stand; raises TomlError for what is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found[1]) if found else len(text.splitlines())  # otherwise it says "end of document"
+        raise TomlError(str(path), [Problem("file", None, "", f"is not TOML: {error}", line)]) from error
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel], lines: Lines, within: Place = ()
+) -> list[Problem]:
+    """What `error` found in a table that stands at `within`, in words for the person who writes the file."""
+    schema = model.model_json_schema()
+    problems = []
+    for found in error.errors(include_url=False):
+        problem = _problem(found, schema, within)
+        problems.append(replace(problem, line=lines.of((*within, *found["loc"]))))
+    return problems
+
+
+class Lines:
+    """On which line of a TOML text each key, table and array element begins."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Place, int] = {}
+        self._elements: dict[Place, int] = {}  # number of the latest element of each array of tables
+        table: Place = ()
+        for line, statement in _statements(text):
+            values = tomllib.loads(statement)
+            if statement.lstrip().startswith("["):
+                table = self._header(values)
+                self._lines[table] = line
+            else:
+                self._note(values, table, line)
+
+    def of(self, path: Sequence[str | int]) -> int | None:
+        """The line of what stands at `path`, or of the innermost table around it; None: of none."""
+        for length in range(len(path), 0, -1):
+            if (line := self._lines.get(tuple(path[:length]))) is not None:
+                return line
+        return None
+
+    def _header(self, values: dict[str, Any]) -> Place:
+        """Where the table of this header stands."""
+        path: Place = ()
+        node: Any = values
+        while node:
+            ((key, node),) = node.items()
+            path += (key,)
+            if isinstance(node, list):
+                self._elements[path] = self._elements.get(path, -1) + 1
+                node = node[0]
+            if path in self._elements:
+                path += (self._elements[path],)
+        return path
+
+    def _note(self, values: dict[str, Any], within: Place, line: int) -> None:
+        for key, value in values.items():
+            path = (*within, key)
+            self._lines.setdefault(path, line)
+            if isinstance(value, dict):
+                self._note(value, path, line)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each header and each assignment of a text that is TOML, with the line on which it begins.
+
+    An assignment over several lines is complete as soon as it is TOML by itself.
+    """
+    begun, statement = 0, ""
+    for line, words in enumerate(text.splitlines(keepends=True), 1):
+        if not statement and (not words.strip() or words.lstrip().startswith("#")):
+            continue
+        begun = begun if statement else line
+        statement += words
+        try:
+            tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        yield begun, statement
+        statement = ""
 
 
 def allowed(declared: Mapping[str, Any]) -> str:
@@ -108,26 +196,22 @@ def _reference(declared: Mapping[str, Any]) -> str:
     return ""
 
 
-def _problem(found: Any, schema: Mapping[str, Any]) -> Problem:
+def _problem(found: Any, schema: Mapping[str, Any], within: Place) -> Problem:
     """One finding of pydantic in words for the person who writes the file."""
     location = [str(part) for part in found["loc"]]
-    path = ".".join(location)
+    path = ".".join([*map(str, within), *location])
     tables = tables_of(schema)
     in_table = len(location) > 1 and location[0] in tables
-    keys = tables[location[0]]["properties"] if in_table else schema["properties"]
+    table = tables[location[0]] if in_table else schema
     key = location[1] if in_table else location[0] if location else ""
+    keys = table["properties"]
     is_table = not in_table and key in tables
     declared = None if is_table else keys.get(key)
     bounds = allowed(declared) if declared is not None else ""
-    value = None if is_table else found["input"]
+    value = None if is_table or isinstance(found["input"], dict) else found["input"]
     if found["type"] == "extra_forbidden":
-        what = "key" if in_table or not tables else "section"
-        return Problem(
-            path,
-            None if isinstance(value, dict) else value,
-            "",
-            f"unknown {what}; {_hint(key, keys, tables)}",
-        )
+        what = "key" if in_table or within or not tables else "section"
+        return Problem(path, value, "", f"unknown {what}; {_hint(key, keys, tables)}")
     if found["type"] == "missing":
         return Problem(
             path, None, bounds, f"is missing; add a table [{key}]" if is_table else "is missing; set it"

@@ -18,7 +18,7 @@ from controller.commands import NO_LASER, Commands, described
 from controller.declined import Declined
 from controller.plans import LoadedPlan, parse_plan
 from controller.recorder import Event, Recorder, grant_id
-from controller.session import Session, Tally
+from controller.session import Confirmed, Session, Tally, permit_us
 from controller.store import (
     EventKind,
     PulseRecord,
@@ -32,7 +32,7 @@ from controller.store import (
 from hal.laser_values import CommittedSetPoint, Permit, SetPoint
 from hal.outcomes import Done, Outcome, Refused
 from protocols.messages import Beam, Status
-from protocols.refusals import Reason, Refusal
+from protocols.refusals import Refusal
 from protocols.states import ARMED, State
 from protocols.timing import SECOND, STATUS_IDLE_US
 from safety.limits import DeviceLimits
@@ -40,13 +40,12 @@ from safety.plan import PlanRefusal, TreatmentPlan
 from safety.plan_check import check_plan
 from safety.supervisor import Supervisor
 
-PERMIT_US: Final = 60 * SECOND  # [C] a series of 20 at 1 Hz and the pauses of a hand, and no longer
 SEEN_US: Final = SECOND  # [C] a diode lights and a heartbeat is answered within two Status periods
 PERMIT_ID_TRIES: Final = 16  # [D] with a million permits on record all are used up once in 1e58 times
 GRANT_AGAIN_US: Final = SECOND  # [C] a refused grant is asked again at a rate that people can read
 
 
-Fit = Callable[[int], Awaitable[None]]
+Fit = Callable[[TreatmentPlan], Awaitable[None]]
 
 
 class Treatment:
@@ -83,18 +82,16 @@ class Treatment:
         loaded = parse_plan(text, Path(file))
         return loaded, check_plan(loaded.plan, self._connected_limits())
 
-    async def open(
-        self, operator: str, text: str, file: str, eyewear_nm: int, checklist: bool, *, fit: Fit
-    ) -> Session:
+    async def open(self, operator: str, text: str, file: str, confirmed: Confirmed, *, fit: Fit) -> Session:
         """Open a session for a new plan: check, confirm, set-point read back, record. All or nothing.
 
-        `fit` declines an operator who may not treat with the plan's wavelength.
+        `fit` declines an operator who may not carry out the plan.
         """
         loaded, refused = self.check(text, file)
         if refused:
             raise Declined.for_plan(refused)
-        _demand_confirmations(loaded.plan, eyewear_nm, checklist)
-        await fit(loaded.plan.wavelength_nm)
+        _demand(confirmed, loaded.plan)
+        await fit(loaded.plan)
         unfinished = await self._writer.run(Store.resumable_session, self.serial)
         if unfinished is not None:
             text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
@@ -108,21 +105,22 @@ class Treatment:
             plan=asdict(loaded.plan) | {"text": loaded.text},
             plan_sha256=loaded.sha256,
             planned_pulses=loaded.plan.pulses,
+            kind="service" if loaded.plan.service else "treatment",
             now_us=self._now_us(),
         )
         return self._take_in_hand(
             Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal), operator)
         )
 
-    async def resume(self, operator: str, eyewear_nm: int, checklist: bool, *, fit: Fit) -> Session:
+    async def resume(self, operator: str, confirmed: Confirmed, *, fit: Fit) -> Session:
         """Take the unfinished session in hand again, with what remains of it."""
         limits = self._connected_limits()
         record = await self._writer.run(Store.resumable_session, self.serial)
         if record is None:
             raise Declined(409, "session.none", "there is no session to resume", "run a plan")
         plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
-        _demand_confirmations(plan, eyewear_nm, checklist)
-        await fit(plan.wavelength_nm)
+        _demand(confirmed, plan)
+        await fit(plan)
         if refused := check_plan(plan, limits):
             raise Declined.for_plan(refused)
         if not self._recorder.balanced:
@@ -204,7 +202,8 @@ class Treatment:
                 session.arm_epoch = None
                 why = status.leave.name.lower() if status.state is State.STANDBY else status.state.name
                 self._tell(f"session {session.record.id} is not armed any more: {why}", Severity.INFO)
-        self._news.set()
+        if session is not None and session.due(status):
+            self._news.set()
 
     def trip(self, why: str) -> None:
         """Something tripped or stopped the laser: a session in hand is interrupted."""
@@ -218,7 +217,8 @@ class Treatment:
         if session is not None and pulse.session_id == session.record.id:
             session.tally.add(pulse)
             session.used_us = self._now_us()
-        self._news.set()
+            if not session.remaining:
+                self._news.set()
 
     async def run(self) -> None:
         """Grant series, finish and interrupt sessions, until cancelled."""
@@ -263,15 +263,18 @@ class Treatment:
             await self._grant(session)
 
     async def _grant(self, session: Session) -> None:
-        status = self._commands.status
-        if status is None or not self._recorder.balanced or self._supervisor.granting_refused(self._now_us()):
+        status, limits = self._commands.status, self.limits
+        if status is None or limits is None or not self._recorder.balanced:
+            return
+        if self._supervisor.granting_refused(self._now_us()):
             return  # not READY yet, a foot still down, pulses not all on disk: the next Status asks again
+        pulses = session.plan.series_left(session.tally.given)
         permit = Permit(
             permit_id=await self._fresh_permit_id(),
-            pulses=session.plan.series_left(session.tally.given),
+            pulses=pulses,
             beam=session.plan.beam,
             committed=session.committed,
-            ends_us=self._now_us() + PERMIT_US,
+            ends_us=self._now_us() + permit_us(session.plan, pulses, limits),
         )
         self._recorder.permit(permit.permit_id, session.record.id)
         outcome = await self._commands.carry_out(
@@ -344,7 +347,9 @@ class Treatment:
         if refused:  # checked a moment ago: only another laser can have come in between
             raise Declined.for_plan(refused)
         self.session = session
-        self._tell(f"session {session.record.id} in hand: {session.remaining} pulses to give", Severity.INFO)
+        kind = "service session" if session.plan.service else "session"
+        text = f"{kind} {session.record.id} in hand: {session.remaining} pulses to give"
+        self._tell(text, Severity.INFO)
         return session
 
     def _let_go(self) -> None:
@@ -378,15 +383,6 @@ def _close_if_open(store: Store, session_id: str, state: SessionState, now_us: i
         store.move_session(session_id, state, actor="daemon", now_us=now_us)
 
 
-def _demand_confirmations(plan: TreatmentPlan, eyewear_nm: int, checklist: bool) -> None:
-    missing = []
-    if eyewear_nm != plan.wavelength_nm:
-        text = f"eyewear is confirmed for {eyewear_nm} nm, the plan's wavelength is {plan.wavelength_nm} nm"
-        missing.append(Reason("confirm.eyewear", text, "put the right eyewear on everybody, then confirm it"))
-    if not checklist:
-        text = "the checklist is not confirmed"
-        missing.append(
-            Reason("confirm.checklist", text, "go through contraindications, site and eye protection")
-        )
-    if missing:
+def _demand(confirmed: Confirmed, plan: TreatmentPlan) -> None:
+    if missing := confirmed.missing(plan):
         raise Declined(422, "confirm", "the operator's confirmations are missing", reasons=missing)

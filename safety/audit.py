@@ -68,7 +68,7 @@ class Break:
 
 
 def append(
-    previous: AuditEntry | None,
+    previous: AuditEntry | Head | None,
     *,
     wall_time: str,
     mono_us: int,

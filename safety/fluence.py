@@ -1,20 +1,20 @@
 """Fluence of a round, evenly lit spot: F = E / (pi d^2 / 4), computed twice by unlike arithmetic.
 
 A wrong formula harms many (HZ-023), so no fluence leaves this module that only one computation stands for:
-the first is plain floating point with the spot's area, the second exact rational arithmetic with pi held
-between two fractions. The exact one judges the other.
+the first is plain floating point with the spot's area, the second exact arithmetic in whole numbers with pi
+held between two fractions. The exact one judges the other.
 """
 
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Final
 
 # Archimedes' kind of bound, fifteen digits wide: pi = 3.141 592 653 589 793 238...
-_PI_LOW: Final = Fraction(3_141_592_653_589_793, 10**15)
-_PI_HIGH: Final = Fraction(3_141_592_653_589_794, 10**15)
-_ROUNDING: Final = Fraction(1, 10**12)  # [D] a dozen floating-point roundings of 1.1e-16 each, with room
+_PI_LOW, _PI_HIGH, _PI_OVER = 3_141_592_653_589_793, 3_141_592_653_589_794, 10**15
+_ROUNDING: Final = 10**12  # one in so many: [D] a dozen floating-point roundings of 1.1e-16 each, with room
+
+_Ratio = tuple[int, int]  # numerator and denominator, both above 0 and in no lowest terms
 
 # [C] Beyond every laser, yet far inside what floating point holds: no square of these over- or underflows.
 _LEAST: Final = 1e-6
@@ -38,19 +38,23 @@ class FluenceDisagreementError(ArithmeticError):
 
 def fluence_j_cm2(pulse_energy_mj: float, spot_mm: float) -> float:
     """Fluence in J/cm2; raise FluenceError unless both are within 1e-6 to 1e6."""
-    energy_mj, diameter_mm = _exact("pulse_energy_mj", pulse_energy_mj), _exact("spot_mm", spot_mm)
+    energy, energy_over = _exact("pulse_energy_mj", pulse_energy_mj)
+    diameter, diameter_over = _exact("spot_mm", spot_mm)
     first = _fluence(pulse_energy_mj, spot_mm)
     # mJ/mm2 = 0.1 J/cm2, and the square on the diameter is 4/pi times the circle.
-    over_square = energy_mj * 4 / (diameter_mm * diameter_mm * 10)
-    return _agreed(first, over_square / _PI_HIGH, over_square / _PI_LOW)
+    upper = energy * diameter_over * diameter_over * 4 * _PI_OVER
+    lower = energy_over * diameter * diameter * 10
+    return _agreed(first, (upper, lower * _PI_HIGH), (upper, lower * _PI_LOW))
 
 
 def pulse_energy_mj(fluence_j_cm2: float, spot_mm: float) -> float:
     """Pulse energy in mJ that gives this fluence; raise FluenceError unless both are within 1e-6 to 1e6."""
-    fluence, diameter_mm = _exact("fluence_j_cm2", fluence_j_cm2), _exact("spot_mm", spot_mm)
+    fluence, fluence_over = _exact("fluence_j_cm2", fluence_j_cm2)
+    diameter, diameter_over = _exact("spot_mm", spot_mm)
     first = _energy(fluence_j_cm2, spot_mm)
-    square = fluence * 10 * diameter_mm * diameter_mm / 4
-    return _agreed(first, square * _PI_LOW, square * _PI_HIGH)
+    upper = fluence * diameter * diameter * 10
+    lower = fluence_over * diameter_over * diameter_over * 4 * _PI_OVER
+    return _agreed(first, (upper * _PI_LOW, lower), (upper * _PI_HIGH, lower))
 
 
 def half_last_digit(published: str) -> float:
@@ -75,15 +79,20 @@ def _energy(fluence: float, diameter_mm: float) -> float:
     return fluence * (math.pi * diameter_cm**2 / 4.0) * 1000.0
 
 
-def _exact(field: str, value: object) -> Fraction:
+def _exact(field: str, value: object) -> _Ratio:
     if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST <= value <= _MOST:
         raise FluenceError(field, value)
-    return Fraction(value)
+    return value.as_integer_ratio()
 
 
-def _agreed(first: float, low: Fraction, high: Fraction) -> float:
-    if not (math.isfinite(first) and low * (1 - _ROUNDING) <= Fraction(first) <= high * (1 + _ROUNDING)):
-        raise FluenceDisagreementError(
-            f"the two computations disagree: {first!r} is not within {float(low)!r} and {float(high)!r}"
-        )
-    return first
+def _agreed(first: float, low: _Ratio, high: _Ratio) -> float:
+    if math.isfinite(first):
+        value, over = first.as_integer_ratio()
+        not_below = low[0] * over * (_ROUNDING - 1) <= value * low[1] * _ROUNDING
+        not_above = value * high[1] * _ROUNDING <= high[0] * over * (_ROUNDING + 1)
+        if not_below and not_above:
+            return first
+    least, most = low[0] / low[1], high[0] / high[1]
+    raise FluenceDisagreementError(
+        f"the two computations disagree: {first!r} is not within {least!r} and {most!r}"
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from protocols.timing import HEARTBEAT_PERIOD_US, MS, SECOND
 from safety.reasons import HostReason
 
 
-class Input(enum.Enum):
+class Input(enum.StrEnum):  # looked up at every message: a string hashes four times as fast
     """Something that must be known and good."""
 
     STATUS = "status"
@@ -70,8 +70,7 @@ FRESHNESS: Final[dict[Input, FreshnessRow]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The newest word of an input."""
 
     at_us: int
@@ -89,45 +88,77 @@ class InputView:
 
 
 class Freshness:
-    """The newest reading of each input; `max_age_us` overrides the table's ages (configuration)."""
+    """The newest reading of each input; `max_age_us` overrides the table's ages (configuration).
+
+    Theory of operation. What the inputs are worth changes by a reading, or at a microsecond that the readings
+    name. So a judgement is kept together with the times from and to which it holds, and is made anew outside
+    of them, and after every reading that may change it.
+    """
 
     def __init__(self, max_age_us: Mapping[Input, int]) -> None:
         self._max_age_us = {which: row.max_age_us for which, row in FRESHNESS.items()} | dict(max_age_us)
         self._readings: dict[Input, Reading] = {}
+        self._judged: dict[Input, Quality] = {}
+        self._from_us, self._to_us = 0, -1  # when `_judged` holds: not at all yet
 
     def note(self, which: Input, now_us: int, *, ok: bool = True, text: str = "") -> None:
         """Take a reading; `ok` False says that the input itself is bad."""
+        before = self._readings.get(which)
         self._readings[which] = Reading(now_us, ok, text)
+        if ok and self._judged.get(which) is Quality.GOOD and before is not None and before.at_us <= now_us:
+            # Good followed by good, and later: nothing ends earlier for it.
+            self._from_us = max(self._from_us, now_us)
+        else:
+            self._to_us = self._from_us - 1
 
     def forget(self, which: Input) -> None:
         """What was known does not hold any more."""
         self._readings.pop(which, None)
+        self._to_us = self._from_us - 1
 
     def view(self, which: Input, now_us: int) -> InputView:
         """The input as it stands now."""
+        quality = self.qualities(now_us)[which]
         reading = self._readings.get(which)
         if reading is None:
-            return InputView(Quality.BAD, None, "never seen")
-        age_us = now_us - reading.at_us
-        return InputView(self._quality(reading, age_us, self._max_age_us[which]), age_us, reading.text)
+            return InputView(quality, None, "never seen")
+        return InputView(quality, now_us - reading.at_us, reading.text)
 
-    def qualities(self, now_us: int) -> dict[Input, Quality]:
-        """The quality of every input."""
-        return {which: self.view(which, now_us).quality for which in Input}
+    def qualities(self, now_us: int) -> Mapping[Input, Quality]:
+        """The quality of every input; not to be changed."""
+        if not self._from_us <= now_us <= self._to_us:
+            self._judge(now_us)
+        return self._judged
 
-    @staticmethod
-    def _quality(reading: Reading, age_us: int, max_age_us: int | None) -> Quality:
-        if not reading.ok or not age_us >= 0:  # from the future: a clock went back, nothing is known
-            return Quality.BAD
-        if max_age_us is not None and not age_us <= max_age_us:
-            return Quality.STALE
-        return Quality.GOOD
+    def _judge(self, now_us: int) -> None:
+        judged: dict[Input, Quality] = {}
+        from_us, to_us = -_EVER_US, _EVER_US
+        for which, max_age_us in self._max_age_us.items():
+            reading = self._readings.get(which)
+            quality = Quality.BAD
+            if reading is not None and reading.ok:
+                at_us, age_us = reading.at_us, now_us - reading.at_us
+                if not age_us >= 0:  # from the future: a clock went back, nothing is known
+                    to_us = min(to_us, at_us - 1)
+                elif max_age_us is not None and not age_us <= max_age_us:
+                    quality = Quality.STALE
+                    from_us = max(from_us, at_us + max_age_us + 1)
+                else:
+                    quality = Quality.GOOD
+                    from_us = max(from_us, at_us)
+                    if max_age_us is not None:
+                        to_us = min(to_us, at_us + max_age_us)
+            judged[which] = quality
+        self._judged, self._from_us, self._to_us = judged, from_us, to_us
 
 
 def not_good(qualities: Mapping[Input, Quality], consequence: Consequence) -> list[Input]:
     """The inputs that are not good and have this consequence; a missing one counts as bad."""
-    return [
-        which
-        for which, row in FRESHNESS.items()
-        if consequence in row.consequences and qualities.get(which) is not Quality.GOOD
-    ]
+    return [which for which in _CONCERNED[consequence] if qualities.get(which) is not Quality.GOOD]
+
+
+_CONCERNED: Final = {
+    consequence: tuple(which for which, row in FRESHNESS.items() if consequence in row.consequences)
+    for consequence in Consequence
+}
+_EVER_US: Final = 2**63  # beyond every time there is

@@ -56,10 +56,24 @@ _BAD_FLAGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was found; `text` says it with the figures."""
+    """What was found in a report; `text` says it with the figures."""
 
     findings: frozenset[Finding]
-    text: str
+    report: PulseReport
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        report = self.report
+        if PulseFlag.UNKNOWN in report.flags:
+            return "nothing was measured"
+        words = [finding.value for finding in Finding if finding in self.findings]
+        return (
+            f"{'; '.join(words) or 'as set'} (set {report.set_energy_uj} uJ, "
+            f"monitors {report.monitor_a_uj} and {report.monitor_b_uj} uJ, "
+            f"{report.pulse_width_ps} ps of {report.mode_width_ps} ps, "
+            f"flags {', '.join(sorted(flag.name for flag in report.flags)) or 'none'})"
+        )
 
 
 def judge(report: PulseReport) -> Judgement:
@@ -69,18 +83,11 @@ def judge(report: PulseReport) -> Judgement:
     into the closed shutter, is fired in order to find the energy, which is therefore not held against it.
     """
     if PulseFlag.UNKNOWN in report.flags:
-        return Judgement(frozenset(), "nothing was measured")
+        return Judgement(frozenset(), report)
     found = set(_energy(report))
-    bad = report.flags & _BAD_FLAGS
-    if bad:
+    if report.flags & _BAD_FLAGS:
         found.add(Finding.DEVICE_FLAG)
-    words = [finding.value for finding in Finding if finding in found]
-    figures = (
-        f"set {report.set_energy_uj} uJ, monitors {report.monitor_a_uj} and {report.monitor_b_uj} uJ, "
-        f"{report.pulse_width_ps} ps of {report.mode_width_ps} ps, "
-        f"flags {', '.join(sorted(flag.name for flag in report.flags)) or 'none'}"
-    )
-    return Judgement(frozenset(found), f"{'; '.join(words) or 'as set'} ({figures})")
+    return Judgement(frozenset(found), report)
 
 
 def impossible(telemetry: Telemetry) -> str:

@@ -33,12 +33,13 @@ class Known:
         self.uncertain: dict[str, str] = {}
         self.unknown_pulses: set[int] = set()
         self.pulses_seen = 0
+        self.may_serve = False
         self.note_tasks(now_us)
 
     def cause(self, which: LatchId, now_us: int) -> str:
         """Why this latch's cause is not gone, in words; empty when it is."""
-        device, qualities = self.device, self.freshness.qualities(now_us)
-        bad = {name for name, quality in qualities.items() if quality is not Quality.GOOD}
+        device = self.device
+        bad = {name for name, seen in self.freshness.qualities(now_us).items() if seen is not Quality.GOOD}
         open_ends = [*self.uncertain, *(f"pulse {number}" for number in sorted(self.unknown_pulses))]
         overdue = self.sequence.overdue(now_us)
         # The others are over as soon as the laser is known to be disarmed, which every acknowledgement needs.
@@ -69,7 +70,7 @@ class Known:
 
     def disarmed(self, now_us: int) -> bool:
         """The laser is known, by a fresh Status, not to be armed."""
-        fresh = self.freshness.view(Input.STATUS, now_us).quality is Quality.GOOD
+        fresh = self.freshness.qualities(now_us)[Input.STATUS] is Quality.GOOD
         return self.link is not None and fresh and not self.armed
 
     def leave(self, now_us: int) -> None:
@@ -110,6 +111,7 @@ class Known:
             in_flight=self.in_flight,
             reported_to=self.sequence.reported_to,
             behind=self.sequence.behind,
+            may_serve=self.may_serve,
         )
 
     def view(self, now_us: int) -> SupervisorView:

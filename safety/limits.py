@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from protocols.messages import Handpiece
-from protocols.requests import Capabilities, Mode
 
 # [D] 200 mJ in 2 mm is 6.37 J/cm2: nothing in this class of device gives more (fluence_cases.csv F011).
 FLUENCE_CEILING_J_CM2: Final = 6.4
@@ -47,25 +45,8 @@ class DeviceLimits:
     spot_min_mm: float
     spot_max_mm: float
     permit_pulses_max: int
+    permit_max_us: int
     energy_step_mj: float
-
-    @classmethod
-    def from_messages(cls, capabilities: Capabilities, modes: Iterable[Mode]) -> DeviceLimits:
-        """The limits in the device's own answers; a mode told twice counts once."""
-        told = {
-            mode.index: ModeLimits(
-                mode.wavelength_nm, mode.mode_width_ps, mode.energy_min_uj / 1e3, mode.energy_max_uj / 1e3
-            )
-            for mode in modes
-        }
-        return cls(
-            modes=tuple(told[index] for index in sorted(told)),
-            rates_hz=tuple(rate_mhz / 1e3 for rate_mhz in capabilities.rates_mhz),
-            spot_min_mm=capabilities.spot_min_um / 1e3,
-            spot_max_mm=capabilities.spot_max_um / 1e3,
-            permit_pulses_max=capabilities.permit_pulses_max,
-            energy_step_mj=capabilities.energy_step_uj / 1e3,
-        )
 
 
 def above_ceiling(wavelength_nm: int, pulse_energy_uj: int, rep_rate_mhz: int, spot_um: int) -> str:

@@ -8,6 +8,7 @@ from protocols.fields import from_user
 from protocols.messages import Beam, Handpiece
 from protocols.refusals import Reason
 from protocols.requests import Setpoint
+from safety.presets import SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +16,13 @@ class TreatmentPlan:
     """A plan in the words of its file; only `plan_check.check_plan` says whether it may be done.
 
     `series` are the pulses of each series of one pass, the foot released between; `passes` repeats them.
-    `acknowledged` names the `safety.presets.Condition`s that the operator confirmed.
+    `acknowledged` names the `safety.presets.Condition`s that the operator confirmed. A service plan
+    (indication `service`) has no skin type, since nobody is treated.
     """
 
     name: str
     indication: str
-    skin_type: str
+    skin_type: str | None
     wavelength_nm: int
     mode_width_ps: int
     handpiece: str
@@ -38,6 +40,11 @@ class TreatmentPlan:
     def pulses(self) -> int:
         """Pulses of the whole plan, over all passes."""
         return self.passes * sum(self.series)
+
+    @property
+    def service(self) -> bool:
+        """Whether the light is for maintenance or a test, and reaches no person."""
+        return self.indication == SERVICE
 
     @property
     def beam(self) -> Beam:

@@ -13,7 +13,7 @@ from safety import limits
 from safety.fluence import FLUENCE_SOURCE, FluenceError, fluence_j_cm2, half_last_digit
 from safety.limits import DeviceLimits, ModeLimits
 from safety.plan import PlanRefusal, TreatmentPlan
-from safety.presets import PRESETS, SKIN_TYPES, Condition, Locked, Preset
+from safety.presets import PRESETS, SERVICE, SKIN_TYPES, Condition, Locked, Preset
 
 _ROUNDING: Final = 1e-9  # relative; a bound itself is inside, however its last bit fell
 _STATED_FINEST: Final = 1e-3  # [C] no meter shows finer: more digits than that are not held against a plan
@@ -60,11 +60,11 @@ class _Check:
             yield self._refuse(
                 "name", "name", f"1 to {_NAME_MAX} printable characters", "project", "name the plan"
             )
-        if self.preset is None:
+        if self.preset is None and not self.plan.service:
             yield self._refuse(
                 "indication",
                 "indication",
-                f"one of {', '.join(PRESETS)}",
+                f"one of {', '.join((*PRESETS, SERVICE))}",
                 "treatments.csv T023-T028",
                 "choose the indication; without one nothing is known to be safe",
             )
@@ -88,8 +88,23 @@ class _Check:
                 "take out what is not in the list",
             )
 
+    def _nobody(self) -> Iterator[PlanRefusal]:
+        """A service plan that names anything of a person was meant to be another plan."""
+        for field in ("skin_type", "subject", "acknowledged"):
+            if getattr(self.plan, field):
+                yield self._refuse(
+                    "service_person",
+                    field,
+                    "none in a service plan: it gives light to no person",
+                    "project",
+                    "take it out; to treat somebody, name the indication",
+                )
+
     def _skin(self) -> Iterator[PlanRefusal]:
         skin = self.plan.skin_type
+        if self.plan.service:
+            yield from self._nobody()
+            return
         if skin not in SKIN_TYPES:
             yield self._refuse(
                 "skin_type",

@@ -16,6 +16,10 @@ from protocols.messages import Handpiece
 SKIN_TYPES: Final = ("I", "II", "III", "IV", "V", "VI")
 """Fitzpatrick's scale."""
 
+SERVICE: Final = "service"
+"""The indication of a service plan: light for maintenance and tests, on no person, so no bounds but the
+device's own hold. Only the service role carries it out."""
+
 
 class Condition(enum.Enum):
     """What an operator must have confirmed, by this name in the plan, before a bound allows a treatment."""

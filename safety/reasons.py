@@ -24,6 +24,7 @@ class HostReason(enum.Enum):
     STORE = "store"
     OPERATOR = "operator"
     CALIBRATION = "calibration"
+    SERVICE = "service"
     COUNTERS = "counters"
     REPORTS_BEHIND = "reports_behind"
     LATCHED = "latched"
@@ -77,6 +78,7 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
         "the energy calibration is too old, or its date is not known", "dock the handpiece and calibrate"
     ),
     _H.OPERATOR: _T("nobody with the right to treat is logged in", "log in as an operator"),
+    _H.SERVICE: _T("a service plan needs the service role", "log in as somebody with the service role"),
     _H.COUNTERS: _T("the device's pulse counter was not read", "wait until the daemon has read it"),
     _H.REPORTS_BEHIND: _T("pulses were fired that are not recorded yet", "wait until their reports are in"),
     _H.LATCHED: _T("a trip is latched on the host", "remove its cause and acknowledge it"),
@@ -103,7 +105,7 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.NOT_ARMED: _T("the laser was not armed by this host for it", "arm first"),
     _H.PERMIT_OPEN: _T("another permit is still open", "let it end, or stop"),
     _H.PERMIT_USED: _T("this permit's number was used before", "ask for a new permit"),
-    _H.PERMIT_END: _T("the permit ends in the past", "ask for a new permit"),
+    _H.PERMIT_END: _T("the permit ends in the past or too late", "ask for a new permit"),
     _H.PULSES: _T("more pulses than the series has left", "permit at most what is left of the series"),
     _H.INTENT: _T("the heartbeat is not the one that is due", "report this: the program is at fault"),
     _H.ACK_UNSEEN: _T("a pulse would be acknowledged that was not recorded", "record its report first"),

@@ -10,7 +10,6 @@ where it acts by itself, the supervisor only follows.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Final
 
 from protocols.messages import (
@@ -105,9 +104,10 @@ class Supervisor:
     def tick(self, now_us: int) -> list[Reaction]:
         """Look at what is due; to be called every heartbeat period or more often."""
         reactions: list[Reaction] = []
-        before = self._known.freshness.view(Input.TICK, now_us)
-        if before.quality is not Quality.GOOD and before.age_us is not None and self._known.armed:
-            reactions += self._trip(LatchId.LOOP_LAG, f"{before.age_us} us between two ticks", now_us)
+        if self.quality(Input.TICK, now_us) is not Quality.GOOD and self._known.armed:
+            age_us = self._known.freshness.view(Input.TICK, now_us).age_us
+            if age_us is not None:
+                reactions += self._trip(LatchId.LOOP_LAG, f"{age_us} us between two ticks", now_us)
         self._known.freshness.note(Input.TICK, now_us)
         if self._known.link is None:
             return reactions
@@ -135,12 +135,6 @@ class Supervisor:
         self._known.note_tasks(now_us)
         return self._trip(LatchId.TASK_ENDED, name, now_us)
 
-    def task_started(self, name: str, now_us: int) -> list[Reaction]:
-        """A task that had ended runs again."""
-        self._known.ended_tasks.discard(name)
-        self._known.note_tasks(now_us)
-        return []
-
     def store_state(self, ok: bool, text: str, now_us: int) -> list[Reaction]:
         """Whether the record can be written."""
         self._known.freshness.note(Input.STORE, now_us, ok=ok, text=text)
@@ -151,13 +145,18 @@ class Supervisor:
         self._known.freshness.note(Input.CALIBRATION, now_us, ok=ok, text=text)
         return []
 
-    def operator_present(self, name: str | None, now_us: int, *, may_treat: bool = False) -> list[Reaction]:
-        """Who is logged in, None for nobody, and whether they have the right to treat with this laser."""
+    def operator_present(
+        self, name: str | None, now_us: int, *, may_treat: bool = False, may_serve: bool = False
+    ) -> list[Reaction]:
+        """Who is logged in, None for nobody, and whether they may treat with this laser, and serve it."""
         ok = bool(name) and may_treat
         self._known.freshness.note(Input.OPERATOR, now_us, ok=ok, text=name or "nobody")
-        if ok or not self._known.armed:
+        self._known.may_serve = ok and may_serve
+        plan = self._known.plan
+        serves = plan is not None and plan.plan.service
+        if not self._known.armed or (ok and (may_serve or not serves)):
             return []
-        return self._permission_lost(reason(HostReason.OPERATOR), now_us)
+        return self._permission_lost(reason(HostReason.SERVICE if ok else HostReason.OPERATOR), now_us)
 
     # -- commands
 
@@ -175,7 +174,7 @@ class Supervisor:
             raise ValueError(f"done = {done} is not allowed: give 0 to {plan.pulses}, the pulses of the plan")
         self.drop_plan(now_us)
         self._plans_loaded += 1
-        self._known.plan = LoadedPlan(plan, plan.setpoint(), self._plans_loaded, done)
+        self._known.plan = LoadedPlan(plan, plan.setpoint(), self._plans_loaded, done, device.permit_max_us)
         return ()
 
     def drop_plan(self, now_us: int) -> None:
@@ -281,7 +280,7 @@ class Supervisor:
 
     def quality(self, which: Input, now_us: int) -> Quality:
         """What one input is worth now."""
-        return self._known.freshness.view(which, now_us).quality
+        return self._known.freshness.qualities(now_us)[which]
 
     def view(self, now_us: int) -> SupervisorView:
         """Everything there is to show."""
@@ -362,7 +361,7 @@ class Supervisor:
         if self._known.plan is None or permit is None or report.flags & _NO_LIGHT:
             return reactions
         if permit.plan_number == self._known.plan.number:
-            self._known.plan = replace(self._known.plan, done=self._known.plan.done + 1)
+            self._known.plan = self._known.plan._replace(done=self._known.plan.done + 1)
         else:
             self.drop_plan(now_us)
             text = "a pulse of an earlier plan came in: load the plan again with what was done"

@@ -215,9 +215,7 @@ def failure(error: Exception, app: App) -> CommandFailed:
         case ApiRefusal():
             return _refusal(error)
         case TomlError():
-            return CommandFailed(
-                Exit.BAD_INPUT, f"{error.file}: cannot be used.", list(map(str, error.problems))
-            )
+            return CommandFailed(Exit.BAD_INPUT, f"{error.file}: cannot be used.", str(error).splitlines())
         case StoreError():
             return CommandFailed(Exit.FAILED, f"The records: {error}.")
         case ListenError() | LaserError():

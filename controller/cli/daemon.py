@@ -50,12 +50,12 @@ def run(app: App, until_stdin_closes: bool) -> None:
 
 async def _serve(config: Config, *, until_stdin_closes: bool) -> bool:
     """Run the daemon until it is asked to end; returns whether it was asked."""
-    from controller.daemon import build_daemon
+    from controller.daemon import Daemon
     from controller.store import Store
 
     store = Store.open(config.store.path, wall_clock=wall_clock)
     try:
-        daemon = build_daemon(config, store, wall_clock=wall_clock)
+        daemon = Daemon(config, store, wall_clock=wall_clock)
     except BaseException:
         store.close()
         raise

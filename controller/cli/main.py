@@ -48,7 +48,16 @@ COMMANDS = {
     "audit": ("db", "audit"),
 }
 
-PLUGIN_HELP = {"sim": "Run a simulated laser on a pseudo-terminal or a TCP port."}
+PLUGIN_HELP = {
+    "sim": "Run a simulated laser, or many, on pseudo-terminals or TCP ports.",
+    "faults": "List the faults that a simulated laser can have.",
+    "simulate": "Run daemon, line, firmware and laser through a scenario in virtual time.",
+    "campaign": "Run many seeds of whole-stack scenarios with random faults.",
+    "replay": "Do everything in a recording again and compare.",
+    "diff": "Compare two recordings and show where they part.",
+    "vcd": "Draw a recording as waveforms (VCD).",
+    "capture": "Record what passes at the port of a laser.",
+}
 """Stands in the list of commands, so that listing need not load the whole simulator."""
 
 EPILOG = "\b\nExit status:\n" + "\n".join(f"  {exit_.value:>3}  {words}" for exit_, words in MEANINGS.items())

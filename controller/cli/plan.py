@@ -29,6 +29,7 @@ from controller.cli.signals import run_interruptible
 if TYPE_CHECKING:
     from controller.client import Answer
     from controller.course import Course
+    from controller.store import SessionRecord
 
 CHECKLIST = (
     "everybody in the room wears eyewear for this wavelength, the patient's eyes are shielded",
@@ -54,6 +55,12 @@ def confirm_options(command: click.decorators.FC) -> click.decorators.FC:
             "checklist",
             is_flag=True,
             help="The checklist was gone through, all of it.",
+        ),
+        click.option(
+            "--confirm-service",
+            "service",
+            is_flag=True,
+            help="Service plan: beam into a dump or power meter, nobody in its way, room controlled.",
         ),
         click.option("--arm", "arm_now", is_flag=True, help="Arm without asking."),
     ):
@@ -94,10 +101,18 @@ def check(app: App, file: Path, as_json: bool) -> None:
 @json_option
 @pass_app
 def run(
-    app: App, file: Path, *, eyewear_nm: int | None, checklist: bool, arm_now: bool, as_json: bool
+    app: App,
+    file: Path,
+    *,
+    eyewear_nm: int | None,
+    checklist: bool,
+    service: bool,
+    arm_now: bool,
+    as_json: bool,
 ) -> None:
     """Carry out the plan in FILE: check, confirm, arm, and watch until it is done.
 
+    A service plan (light on no person) has confirmations of its own and needs the service role.
     Switches the aiming beam on before it arms. The footswitch is the operator's: press it for each series,
     release it between. Ctrl-C stops the laser. Ends with status 0 only when every pulse was given.
 
@@ -108,8 +123,11 @@ def run(
     text, answer = _checked(app, file, as_json=as_json)
     summary = answer["summary"]
     console(stderr=True).print(_in_words(summary), markup=False)
-    worn_nm = _confirm(int(summary["wavelength_nm"]), eyewear_nm, checklist)
-    session = app.ask(lambda client: client.open_session(text, str(file), worn_nm, checklist=True))
+    serves = summary.get("service") is True
+    worn_nm = _confirm(int(summary["wavelength_nm"]), eyewear_nm, service if serves else checklist, serves)
+    session = app.ask(
+        lambda client: client.open_session(text, str(file), worn_nm, checklist=not serves, service=serves)
+    )
     _carry_out(app, session, arm_now=arm_now, as_json=as_json)
 
 
@@ -118,16 +136,20 @@ def run(
 @config_option
 @json_option
 @pass_app
-def resume(app: App, *, eyewear_nm: int | None, checklist: bool, arm_now: bool, as_json: bool) -> None:
+def resume(
+    app: App, *, eyewear_nm: int | None, checklist: bool, service: bool, arm_now: bool, as_json: bool
+) -> None:
     """Go on with what remains of the interrupted session.
 
     Pulses of unknown fate count as given. Acknowledge the trip first: `picolase ack`.
     """
     status = app.ask(lambda client: client.status())
-    _tell_unfinished(app, str((status.get("device") or {}).get("serial")))
+    record = _tell_unfinished(app, str((status.get("device") or {}).get("serial")))
+    # Where the records are out of reach, what was confirmed says which it is, and the daemon judges it.
+    serves = service if record is None else record.plan.get("indication") == "service"
     laser_nm = (status.get("laser") or {}).get("wavelength_nm")
-    worn_nm = _confirm(laser_nm, eyewear_nm, checklist)
-    resumed = app.ask(lambda client: client.resume_session(worn_nm, checklist=True))
+    worn_nm = _confirm(laser_nm, eyewear_nm, service if serves else checklist, serves)
+    resumed = app.ask(lambda client: client.resume_session(worn_nm, checklist=not serves, service=serves))
     _carry_out(app, resumed, arm_now=arm_now, as_json=as_json)
 
 
@@ -177,9 +199,12 @@ def _in_words(summary: Mapping[str, Any]) -> str:
         return format(value, form) if isinstance(value, int | float) else "?"
 
     series = ", ".join(map(str, summary.get("series") or ()))
+    whom = f"{summary.get('indication')}, skin type {summary.get('skin_type')}"
+    if summary.get("service"):
+        whom = "SERVICE: light on no person"
     rehearsal = "REHEARSAL: the shutter stays closed.\n" if summary.get("rehearsal") else ""
     return (
-        f"{summary.get('name')} ({summary.get('indication')}, skin type {summary.get('skin_type')})\n"
+        f"{summary.get('name')} ({whom})\n"
         f"{rehearsal}"
         f"  {number('wavelength_nm')} nm, {number('mode_width_ps')} ps mode, "
         f"{summary.get('handpiece')} handpiece at {number('spot_mm')} mm\n"
@@ -190,14 +215,19 @@ def _in_words(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _confirm(wavelength_nm: int | None, eyewear_nm: int | None, checklist: bool) -> int:
-    """The wavelength the eyewear is for, once it and the checklist are confirmed; raises otherwise."""
+def _confirm(wavelength_nm: int | None, eyewear_nm: int | None, confirmed: bool, serves: bool) -> int:
+    """The wavelength the eyewear is for, once it and the list that applies are confirmed; raises."""
+    from controller.session import SERVICE_CONDITIONS
+
     interactive = sys.stdin.isatty()
-    if (eyewear_nm is None or not checklist) and not interactive:
+    option, items = (
+        ("--confirm-service", SERVICE_CONDITIONS) if serves else ("--confirm-checklist", CHECKLIST)
+    )
+    if (eyewear_nm is None or not confirmed) and not interactive:
         raise CommandFailed(
             Exit.REFUSED,
             "Eyewear and checklist are not confirmed, and there is no terminal to ask. Nothing was done. "
-            f"Give --confirm-eyewear {wavelength_nm or 'NM'} --confirm-checklist once both are true.",
+            f"Give --confirm-eyewear {wavelength_nm or 'NM'} {option} once both are true.",
         )
     if eyewear_nm is None:
         eyewear_nm = click.prompt(
@@ -209,9 +239,9 @@ def _confirm(wavelength_nm: int | None, eyewear_nm: int | None, checklist: bool)
             f"The eyewear is for {eyewear_nm} nm, the laser emits {wavelength_nm} nm. Nothing was done. "
             "Put on the right eyewear, then start again.",
         )
-    if not checklist:
-        note("Checklist:")
-        for item in CHECKLIST:
+    if not confirmed:
+        note("Service, on no person:" if serves else "Checklist:")
+        for item in items:
             note(f"  - {item}")
         if not click.confirm("All of it is so", err=True):
             raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.")
@@ -246,7 +276,7 @@ def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: 
     note(f"{text}.")
 
 
-def _tell_unfinished(app: App, serial: str) -> None:
+def _tell_unfinished(app: App, serial: str) -> SessionRecord | None:
     """Say what remains, from the records: the daemon tells only of the session that it has in hand."""
     from controller.store import Reader, StoreError
 
@@ -254,12 +284,13 @@ def _tell_unfinished(app: App, serial: str) -> None:
         with Reader.open(app.config.store.path) as reader:
             record = reader.resumable_session(serial)
     except StoreError:
-        return  # the daemon may be on another machine; it will say what it resumed
+        return None  # the daemon may be on another machine; it will say what it resumed
     if record is not None:
         note(
             f"{record.plan.get('name')}: {record.delivered_pulses} of {record.planned_pulses} pulses given "
             f"({record.unknown_pulses} of them unknown), {record.remaining_pulses} remain."
         )
+    return record
 
 
 def _settle(app: App, course: Course) -> None:

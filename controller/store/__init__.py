@@ -28,6 +28,7 @@ from controller.store.records import (
     SessionRecord,
     SessionState,
     Severity,
+    counted_energy_mj,
     moment,
     rfc3339,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "StoreTooNew",
     "StoreUnreadable",
     "StoreWriter",
+    "counted_energy_mj",
     "moment",
     "rfc3339",
 ]

@@ -20,16 +20,12 @@ class AuditReads(Database):
 
     def audit_head(self) -> Head | None:
         """Return position and hash of the newest entry, to be kept outside of this database."""
-        newest = self._newest_audit_entry()
-        return None if newest is None else Head(newest.index, newest.hash)
+        row = self._row("SELECT idx, hash FROM audit ORDER BY idx DESC LIMIT 1")
+        return None if row is None else Head(*row)
 
     def verify_audit(self, expected_head: Head | None = None) -> list[Break]:
         """Return every break of the chain; with a head kept elsewhere also the loss of the newest entries."""
         return verify(self.audit_entries(), expected_head)
-
-    def _newest_audit_entry(self) -> AuditEntry | None:
-        row = self._row("SELECT * FROM audit ORDER BY idx DESC LIMIT 1")
-        return None if row is None else AuditEntry(*row)
 
 
 class AuditWrites(AuditReads):
@@ -43,7 +39,7 @@ class AuditWrites(AuditReads):
     def _append_audit(self, kind: str, actor: str, body: Mapping[str, object], *, now_us: int) -> AuditEntry:
         """Do it within the caller's transaction, without a step of its own: for the path of every pulse."""
         entry = append(
-            self._newest_audit_entry(),
+            self.audit_head(),
             wall_time=self._now(),
             mono_us=now_us,
             kind=kind,

@@ -108,8 +108,12 @@ class Database:
             raise translation(error, self.path) from error
 
     def _row(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Row | None:
-        rows = self._rows(sql, values)
-        return rows[0] if rows else None
+        """Return the first row, None without any."""
+        try:
+            row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+        except RAISED as error:
+            raise translation(error, self.path) from error
+        return row
 
     def _number(self, sql: str, values: tuple[object, ...] = ()) -> int:
         """Return the only value of the only row."""

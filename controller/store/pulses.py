@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from controller.store.errors import PulseConflict, RecordRefused
@@ -20,8 +21,12 @@ from controller.store.sessions import SessionReads, SessionWrites
 from safety.audit import canonical_json
 
 _COLUMNS = tuple(field.name for field in fields(PulseRecord))
+_values = attrgetter(*_COLUMNS)
 _REALS = tuple(field.name for field in fields(PulseRecord) if "float" in str(field.type))
-_INSERT = f"INSERT INTO pulse ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608  # our own field names
+_INSERT = (
+    f"INSERT INTO pulse ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608  # our own names
+    "ON CONFLICT (device_serial, pulse_number) DO NOTHING"
+)
 
 _AUDIT_KIND = "pulse"
 
@@ -157,17 +162,16 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
         other content `PulseConflict` is raised. When this returns they are on disk and may be acknowledged.
         """
         with self.transaction():
-            return sum(self._record_pulse(pulse) for pulse in pulses)
+            return sum(self.record_pulse(pulse) for pulse in pulses)
 
-    def _record_pulse(self, pulse: PulseRecord) -> bool:
-        kept = self.pulse(pulse.device_serial, pulse.pulse_number)
-        if kept is not None:
-            if differing := _differing(kept, pulse):
-                raise PulseConflict(pulse.device_serial, pulse.pulse_number, differing)
-            return False
+    def record_pulse(self, pulse: PulseRecord) -> bool:
+        """The same for one, within the caller's transaction and without a step of its own; whether it is new.
+
+        What raises here must end that transaction.
+        """
         plain = _plain(pulse)
         try:
-            self._run(_INSERT, tuple(plain[name] for name in _COLUMNS))
+            new = self._run(_INSERT, tuple(plain.values()))
         except RecordRefused as error:
             raise RecordRefused(
                 f"pulse {pulse.pulse_number} names device {pulse.device_serial!r} and session "
@@ -175,6 +179,11 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
                 "save the device and open the session before recording their pulses",
                 path=self.path,
             ) from error
+        kept = None if new else self.pulse(pulse.device_serial, pulse.pulse_number)
+        if kept is not None:
+            if differing := _differing(kept, pulse):
+                raise PulseConflict(pulse.device_serial, pulse.pulse_number, differing)
+            return False
         if pulse.session_id is not None:
             self._count_in_session(pulse)
         entry = self._append_audit(_AUDIT_KIND, f"device:{pulse.device_serial}", plain, now_us=pulse.mono_us)
@@ -209,16 +218,16 @@ def _differing(kept: PulseRecord, new: PulseRecord) -> dict[str, tuple[object, o
 
 
 def _plain(pulse: PulseRecord) -> dict[str, Any]:
-    """Return the pulse as SQLite and JSON know values."""
-    values = {name: getattr(pulse, name) for name in _COLUMNS}
-    # As SQLite gives them back: 200 as 200.0, and without a negative zero.
-    reals = {name: float(values[name]) + 0.0 for name in _REALS if values[name] is not None}
-    return (values | reals) | {
-        "flags": ",".join(sorted(pulse.flags)),
-        "aperture": int(pulse.aperture),
-        "unknown": int(pulse.unknown),
-        "wall_time": rfc3339(pulse.wall_time),
-    }
+    """Return the pulse as SQLite and JSON know values, in the order of the columns."""
+    values = dict(zip(_COLUMNS, _values(pulse), strict=True))
+    for name in _REALS:
+        if values[name] is not None:
+            values[name] += 0.0  # as SQLite gives it back: 200 as 200.0, and without a negative zero
+    values["flags"] = ",".join(sorted(pulse.flags))
+    values["aperture"] = int(pulse.aperture)
+    values["unknown"] = int(pulse.unknown)
+    values["wall_time"] = rfc3339(pulse.wall_time)
+    return values
 
 
 def _pulse(row: sqlite3.Row) -> PulseRecord:

@@ -3,10 +3,14 @@
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from controller.store.errors import RecordRefused
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _INT64 = range(-(2**63), 2**63)  # What SQLite's INTEGER holds.
 
@@ -18,7 +22,8 @@ def rfc3339(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with microseconds, the form all times of day are stored in."""
     if moment.tzinfo is None:
         raise RecordRefused(f"the time {moment!r} has no time zone", "pass an aware datetime")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def moment(text: str) -> datetime:
@@ -92,11 +97,23 @@ class PulseRecord:
     @property
     def delivered_energy_mj(self) -> float:
         """The energy to count as delivered: measured behind the shutter, or the highest that is known of."""
-        if not self.delivered:
-            return 0.0
-        if self.monitor_b_mj is not None and not self.unknown:
-            return self.monitor_b_mj
-        return max(self.set_energy_mj, self.monitor_a_mj or 0.0, self.monitor_b_mj or 0.0)
+        measured = (self.monitor_a_mj, self.monitor_b_mj)
+        return counted_energy_mj(self.aperture, self.unknown, self.set_energy_mj, *measured)
+
+
+def counted_energy_mj(
+    aperture: bool,
+    unknown: bool,
+    set_energy_mj: float,
+    monitor_a_mj: float | None,
+    monitor_b_mj: float | None,
+) -> float:
+    """`PulseRecord.delivered_energy_mj`, for who has no record yet."""
+    if not (aperture or unknown):
+        return 0.0
+    if monitor_b_mj is not None and not unknown:
+        return monitor_b_mj
+    return max(set_energy_mj, monitor_a_mj or 0.0, monitor_b_mj or 0.0)
 
 
 HOST_FIELDS = frozenset({"fluence_j_cm2", "session_id", "wall_time", "mono_us"})
@@ -323,16 +340,18 @@ class Pruned:
     outbox: int
 
 
-def _check(record: object) -> None:
+def _check(record: "DataclassInstance") -> None:
     """Refuse numbers that are no numbers or that SQLite cannot hold exactly, and empty names."""
-    for declared in fields(record):  # type: ignore[arg-type]  # every caller is a dataclass
-        value = getattr(record, declared.name)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise _refused(record, declared.name, "a finite number, or None where it was not measured")
-        if isinstance(value, int) and value not in _INT64:
-            raise _refused(record, declared.name, "a signed 64-bit number")
-        if value == "" and declared.name != "handpiece":
-            raise _refused(record, declared.name, "not empty")
+    for name in record.__dataclass_fields__:
+        value = getattr(record, name)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise _refused(record, name, "a finite number, or None where it was not measured")
+        elif isinstance(value, int):
+            if value not in _INT64:
+                raise _refused(record, name, "a signed 64-bit number")
+        elif value == "" and name != "handpiece":
+            raise _refused(record, name, "not empty")
 
 
 def _refused(record: object, name: str, allowed: str) -> RecordRefused:

@@ -49,9 +49,10 @@ class SessionWrites(SessionReads, AuditWrites):
         plan: Mapping[str, object],
         plan_sha256: str,
         planned_pulses: int,
+        kind: str = "treatment",
         now_us: int,
     ) -> SessionRecord:
-        """Record a session as open; a device has one open session at most."""
+        """Record a session as open; a device has one open session at most. `kind` is for the audit."""
         with self.transaction():
             unfinished = self._row(
                 "SELECT id FROM treatment_session WHERE device_serial = ? AND state = 'open'",
@@ -78,6 +79,7 @@ class SessionWrites(SessionReads, AuditWrites):
             )
             body = {
                 "id": session_id,
+                "kind": kind,
                 "device_serial": device_serial,
                 "plan_sha256": plan_sha256,
                 "planned_pulses": planned_pulses,

@@ -71,32 +71,36 @@ class StoreWriter:
         except BaseException:
             self._pending -= 1
             raise
-        future = self._hand_over(work)
+        if self._executor is None:
+            return await self._inline(work)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
         future.add_done_callback(self._done)
         try:
-            if self._executor is None:
-                await asyncio.sleep(0)  # Others get their turn here, as they do while a thread works.
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            future.add_done_callback(_report_unheard_failure)
+            future.add_done_callback(lambda done: _report_unheard(done.exception()))
             raise
 
-    def _hand_over(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        loop = asyncio.get_running_loop()
-        if self._executor is not None:
-            return loop.run_in_executor(self._executor, work)
-        future: asyncio.Future[T] = loop.create_future()
+    async def _inline(self, work: Callable[[], T]) -> T:
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001  # carried to the caller, as from the thread
-            future.set_exception(error)
-        return future
+            outcome.set_result(work())
+        except Exception as error:  # noqa: BLE001  # raised below, as from the thread
+            outcome.set_exception(error)
+        try:
+            await asyncio.sleep(0)  # Others get their turn here, as they do while a thread works.
+        except asyncio.CancelledError:
+            _report_unheard(outcome.exception())
+            raise
+        finally:
+            self._done()
+        return outcome.result()
 
-    def _done(self, _: object) -> None:
+    def _done(self, _: object = None) -> None:
         self._pending -= 1
         self._room.release()
 
 
-def _report_unheard_failure(future: asyncio.Future[T]) -> None:
-    if (error := future.exception()) is not None:
-        _log.error("a record whose caller had gone failed: %s", error)
+def _report_unheard(failure: BaseException | None) -> None:
+    if failure is not None:
+        _log.error("a record whose caller had gone failed: %s", failure)

@@ -9,6 +9,7 @@ from protocols.frame import Frame
 from protocols.messages import Stop
 from protocols.states import State
 from rig.stack import Stack, plan_text
+from sim_device.vices import Tap
 
 VIRTUAL_TIME = True
 
@@ -28,7 +29,7 @@ async def test_abandoning_while_emitting_stops_at_once_at_every_phase_of_a_pulse
             moved.append(stack.reader.sessions()[0].state)
         return [piece]
 
-    stack.line.to_device = listen
+    stack.line.to_device.vices = (Tap(listen),)
     asked_us = stack.laser.now_us
     answer = await stack.daemon.console.abandon_session(await stack.login())
     assert moved[0] is SessionState.OPEN  # first stopped, then written down

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +38,7 @@ SUMMARY = {
     "duration_s": 12.0,
     "rehearsal": False,
 }
+SERVICE = SUMMARY | {"indication": "service", "skin_type": None, "service": True}
 CONFIRMED = ["--confirm-eyewear", "755", "--confirm-checklist", "--arm"]
 DONE = {"outcome": "done", "reasons": [], "text": ""}
 
@@ -113,7 +114,8 @@ def test_the_commands_are_those_of_the_specification() -> None:
         *("config check", "config example", "config schema"),
         *("plan check", "plan run", "plan resume", "plan abandon"),
         *("user add", "user list", "user password", "user remove", "user train"),
-        *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify", "sim"),
+        *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify"),
+        *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd"),
     }
     groups = {"", "config", "plan", "user", "incident", "db", "audit"}
     assert {" ".join(path) for path in commands(main)} - groups == expected
@@ -558,7 +560,7 @@ def test_a_good_plan_is_told_in_words(picolase: Picolase, daemon: StandIn) -> No
     assert daemon.asked[0][1] == {"text": PLAN.read_text(), "file": str(PLAN)}
 
 
-def record(config: Path, *states: SessionState) -> None:
+def record(config: Path, *states: SessionState, plan: Mapping[str, object] | None = None) -> None:
     """Put the session into the database of the configuration, moved through these states."""
     with Store.open(config.parent / "picolase.db", wall_clock=lambda: NOW) as store:
         store.save_device(DeviceRecord("PL755-0001", "PL755", "1.0", True, {}, 0))
@@ -566,7 +568,7 @@ def record(config: Path, *states: SessionState) -> None:
             "s-1",
             device_serial="PL755-0001",
             operator="anna",
-            plan={},
+            plan=plan or {},
             plan_sha256="0" * 64,
             planned_pulses=60,
             now_us=1,
@@ -680,6 +682,48 @@ def test_nothing_is_opened_without_the_confirmations(
     assert result.exit_code == 3
     assert told in result.stderr
     assert "sessions" not in treating.routes()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--confirm-eyewear", "755", "--confirm-checklist"], "--confirm-service"),
+        (["--confirm-service"], "--confirm-eyewear 755 --confirm-service"),
+    ],
+)
+def test_a_service_plan_is_not_opened_on_the_checklist_of_a_treatment(
+    picolase: Picolase, treating: StandIn, options: list[str], told: str
+) -> None:
+    treating.answers["plan/check"]["summary"] = SERVICE
+    result = picolase("plan", "run", str(PLAN), *options, "--arm")
+    assert result.exit_code == 3
+    assert told in result.stderr
+    assert "sessions" not in treating.routes()
+
+
+def test_a_service_plan_is_opened_with_its_own_confirmation(picolase: Picolase, treating: StandIn) -> None:
+    treating.answers["plan/check"]["summary"] = SERVICE
+    confirmed = ["--confirm-eyewear", "755", "--confirm-service", "--arm"]
+    result = picolase("plan", "run", str(PLAN), *confirmed)
+    assert result.exit_code == 0, result.output
+    assert "SERVICE: light on no person" in result.stderr
+    told = {key: value for key, value in treating.asked[1][1].items() if key not in {"text", "file"}}
+    assert told == {"eyewear_nm": 755, "checklist": False, "service": True}
+
+
+@pytest.mark.parametrize("on_record", [True, False])
+def test_a_service_session_is_resumed_with_its_own_confirmation(
+    picolase: Picolase, treating: StandIn, config: Path, on_record: bool
+) -> None:
+    (config.parent / "picolase.db").unlink()
+    if on_record:
+        record(config, SessionState.INTERRUPTED, plan={"indication": "service"})
+        result = picolase("plan", "resume", *CONFIRMED)
+        assert result.exit_code == 3
+        assert "--confirm-service" in result.stderr
+    picolase("plan", "resume", "--confirm-eyewear", "755", "--confirm-service", "--arm")
+    resumed = [body for route, body, _ in treating.asked if route == "sessions/resume"]
+    assert resumed == [{"eyewear_nm": 755, "checklist": False, "service": True}]
 
 
 def test_a_resumed_session_goes_on_and_an_abandoned_one_ends(

@@ -15,9 +15,9 @@ from protocols.messages import Stop
 from protocols.refusals import Reason
 from protocols.requests import Arm, CommitSetpoint, Grant, Reply, SetAiming, StageSetpoint, Standby
 from protocols.states import State
-from rig.line import dropping
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Drop, Tap
 
 VIRTUAL_TIME = True
 
@@ -40,7 +40,7 @@ async def test_every_command_is_on_disk_without_an_outcome_when_its_bytes_leave(
             seen.append((type(frame.message), newest.unresolved))
         return [piece]
 
-    stack.line.to_device = look
+    stack.line.to_device.vices = (Tap(look),)
     await stack.prepare(plan_text(series=[2, 2]))
     await stack.arm()
     await stack.give_all()
@@ -98,7 +98,7 @@ async def test_a_stop_under_way_is_joined_not_doubled(stack: Stack) -> None:
             ids.add(frame.message.stop_id)
         return [piece]
 
-    stack.line.to_device = collect
+    stack.line.to_device.vices = (Tap(collect),)
     both = await asyncio.gather(*(stack.daemon.console.stop(f"hand {n}", "enough") for n in range(5)))
     assert all(answer["confirmed"] for answer in both)
     assert len(ids) == 1
@@ -110,13 +110,13 @@ async def test_a_stop_under_way_is_joined_not_doubled(stack: Stack) -> None:
 
 async def test_a_stop_waits_for_no_command(stack: Stack) -> None:
     await stack.prepare()
-    stack.line.to_host = dropping(Reply)  # the aiming command hangs on its answer
+    stack.line.to_host.vices = (Drop().only(Reply),)  # the aiming command hangs on its answer
     aiming = asyncio.create_task(stack.daemon.console.aiming(await stack.login(), on=True))
     await asyncio.sleep(0.01)
     answer = await stack.daemon.console.stop("operator", "enough")
     assert answer["confirmed"]
     assert answer["took_ms"] <= 50
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     assert (await aiming)["outcome"] == "uncertain"
 
 
@@ -124,9 +124,9 @@ async def test_an_uncertain_command_latches_settles_by_the_counters_and_stays_to
     stack: Stack,
 ) -> None:
     await stack.prepare()
-    stack.line.to_host = dropping(Reply)
+    stack.line.to_host.vices = (Drop().only(Reply),)
     answer = await stack.daemon.console.aiming(await stack.login(), on=True)
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     assert answer["outcome"] == "uncertain"
     assert "not known" in answer["text"]
     command = stack.reader.commands("aiming")[0]
@@ -168,12 +168,12 @@ async def test_a_command_cut_off_by_the_end_of_the_daemon_is_uncertain_for_the_n
             stack.loop.call_soon(stack.kill_daemon)
         return [piece]
 
-    stack.line.to_device = kill_at_arm
+    stack.line.to_device.vices = (Tap(kill_at_arm),)
     arming = asyncio.create_task(stack.daemon.console.arm(await stack.login()))
     await asyncio.sleep(1)
     arming.cancel()
     await asyncio.wait({arming})
-    stack.line.to_device = None
+    stack.line.to_device.vices = ()
     command = stack.reader.commands("arm")[0]
     assert command.outcome is None
     assert stack.laser.state is State.FAULT  # it was armed, and nobody was there
@@ -203,9 +203,9 @@ async def test_an_outcome_that_cannot_be_written_down_stays_open_and_latches(sta
                         store.append_audit("f", "t", {"x": "y" * size}, now_us=0)
         return [piece]
 
-    stack.line.to_device = fill_meanwhile
+    stack.line.to_device.vices = (Tap(fill_meanwhile),)
     answer = await stack.daemon.console.aiming(await stack.login(), on=True)
-    stack.line.to_device = None
+    stack.line.to_device.vices = ()
     assert answer["outcome"] == "done"  # it was, whatever the disk says
     assert LatchId.STORE_FAILED in stack.latched
     store.free_disk()
@@ -232,7 +232,7 @@ async def test_nothing_is_sent_when_it_cannot_be_written_down_first(
             heard.append(frame.message)
         return [piece]
 
-    stack.line.to_device = listen
+    stack.line.to_device.vices = (Tap(listen),)
     who = await stack.login()
     for ask in (
         stack.daemon.console.arm(who),
@@ -247,10 +247,10 @@ async def test_nothing_is_sent_when_it_cannot_be_written_down_first(
 
 async def test_the_session_of_an_uncertain_grant_is_interrupted(stack: Stack) -> None:
     await stack.prepare()
-    stack.line.to_host = dropping(Reply, times=1000)
+    stack.line.to_host.vices = (Drop().only(Reply, times=1000),)
     await asyncio.sleep(0)
     arming = await stack.daemon.console.arm(await stack.login())
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     assert arming["outcome"] in {"uncertain", "failed"}
     await stack.until(lambda: stack.daemon.treatment.session is None, "out of hand")
     assert stack.reader.sessions()[0].state is SessionState.INTERRUPTED

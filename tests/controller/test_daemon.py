@@ -17,6 +17,7 @@ from protocols.states import ARMED, State
 from rig.records import Records
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Tap
 
 VIRTUAL_TIME = True
 
@@ -49,7 +50,7 @@ async def test_a_full_disk_stops_the_laser_and_nothing_unwritten_is_acknowledged
             acknowledged.append((frame.message.pulse_number, on_disk))
         return [piece]
 
-    stack.line.to_device = note
+    stack.line.to_device.vices = (Tap(note),)
     await firing(stack)
     assert stack.store is not None
     stack.store.fill_disk()
@@ -230,7 +231,7 @@ async def test_heartbeats_leave_only_while_the_supervisor_gives_them(stack: Stac
             beats.append(stack.loop.now_us())
         return [piece]
 
-    stack.line.to_device = count
+    stack.line.to_device.vices = (Tap(count),)
     await stack.settled()
     assert beats == []  # the start is latched
     await stack.acknowledge()

@@ -14,6 +14,7 @@ from protocols.requests import Arm, CommitSetpoint, Grant, Reply, SetAiming, Sta
 from protocols.states import ARMED, State
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Tap
 
 VIRTUAL_TIME = True
 
@@ -85,7 +86,7 @@ async def killed(stack: Stack, chance: random.Random) -> int:
                 soon(chance.randint(0, 12))
         return [piece]
 
-    stack.line.to_host = stack.line.to_device = at_frame
+    stack.line.to_host.vices = stack.line.to_device.vices = (Tap(at_frame),)
     treating = asyncio.create_task(treat(stack, chance, armed))
     both: set[asyncio.Future[Any]] = {dead, treating}
     try:
@@ -95,7 +96,7 @@ async def killed(stack: Stack, chance: random.Random) -> int:
             await treating  # which failed
         return await dead
     finally:
-        stack.line.to_host = stack.line.to_device = None
+        stack.line.to_host.vices = stack.line.to_device.vices = ()
         treating.cancel()
         await asyncio.wait({treating})  # what it says of a daemon that is dead does not matter
         if not treating.cancelled():
@@ -164,7 +165,7 @@ async def test_a_killed_daemon_never_speaks_again(stack: Stack) -> None:
         heard.append(frame)
         return [piece]
 
-    stack.line.to_device = listen
+    stack.line.to_device.vices = (Tap(listen),)
     count = len(pulses(stack))
     await asyncio.sleep(20)
     assert heard == []

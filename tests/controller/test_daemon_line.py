@@ -11,9 +11,9 @@ from protocols.frame import Frame
 from protocols.messages import PulseReport, Status, Stop, Stopped, Telemetry
 from protocols.requests import Arm, Grant, Reply
 from protocols.states import ARMED, State
-from rig.line import dropping
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Drop, Tap
 
 VIRTUAL_TIME = True
 
@@ -110,9 +110,9 @@ async def test_an_arm_whose_answers_are_all_lost_is_uncertain_stopped_and_settle
     session = await stack.prepare(SHORT)
     await stack.daemon.console.aiming(await stack.login(), on=True)
     await stack.until(lambda: stack.device.aiming_on, "the aiming beam")
-    stack.line.to_host = dropping(Reply)
+    stack.line.to_host.vices = (Drop().only(Reply),)
     answer = await stack.daemon.console.arm(await stack.login())
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     assert answer["outcome"] == "uncertain"
     assert LatchId.UNCERTAIN in stack.latched
     arm = stack.reader.commands("arm")[0]
@@ -132,14 +132,14 @@ async def test_a_grant_whose_answers_are_all_lost_is_stopped_before_a_foot_can_u
 
     def lose_grants(piece: bytes, frame: Frame | None) -> list[bytes]:
         if frame is not None and isinstance(frame.message, Grant):
-            stack.line.to_host = dropping(Reply)
+            stack.line.to_host.vices = (Drop().only(Reply),)
         return [piece]
 
-    stack.line.to_device = lose_grants
+    stack.line.to_device.vices = (Tap(lose_grants),)
     arming = await stack.daemon.console.arm(await stack.login())
     assert arming["outcome"] == "done"
     await stack.until(lambda: LatchId.UNCERTAIN in stack.latched, "the doubt latched")
-    stack.line.to_host = stack.line.to_device = None
+    stack.line.to_host.vices = stack.line.to_device.vices = ()
     stack.press()
     await asyncio.sleep(2)
     assert stack.truth.aperture == 0
@@ -155,10 +155,10 @@ async def test_a_grant_whose_answers_are_all_lost_is_stopped_before_a_foot_can_u
 
 async def test_one_lost_answer_is_asked_for_again_and_nothing_happens_twice(stack: Stack) -> None:
     await stack.prepare(SHORT)
-    stack.line.to_host = dropping(Reply, times=1)
+    stack.line.to_host.vices = (Drop().only(Reply, times=1),)
     assert (await stack.arm())["outcome"] == "done"
     await stack.give_series()
-    stack.line.to_host = dropping(Reply, times=1)  # of the second grant
+    stack.line.to_host.vices = (Drop().only(Reply, times=1),)  # of the second grant
     await stack.permitted()
     await asyncio.sleep(0.2)  # a hand's time: the grant was asked for again and answered
     await stack.give_all()
@@ -170,9 +170,9 @@ async def test_one_lost_answer_is_asked_for_again_and_nothing_happens_twice(stac
 
 async def test_a_request_that_is_lost_on_its_way_is_sent_again(stack: Stack) -> None:
     await stack.prepare(SHORT)
-    stack.line.to_device = dropping(Arm, times=2)
+    stack.line.to_device.vices = (Drop().only(Arm, times=2),)
     assert (await stack.arm())["outcome"] == "done"
-    stack.line.to_device = dropping(Grant, times=2)
+    stack.line.to_device.vices = (Drop().only(Grant, times=2),)
     await stack.give_all()
     assert stack.truth.aperture == 20
     assert_books_balance(stack)
@@ -182,7 +182,7 @@ async def test_a_stop_gets_through_when_most_of_its_repetitions_are_lost(stack: 
     await stack.prepare(SHORT)
     await stack.arm()
     await stack.fire(3)
-    stack.line.to_device = dropping(Stop, times=3)
+    stack.line.to_device.vices = (Drop().only(Stop, times=3),)
     answer = await stack.daemon.console.stop("operator", "enough")
     assert answer["confirmed"]
     assert 150 <= answer["took_ms"] <= 250  # three repetitions of 50 ms
@@ -206,7 +206,7 @@ async def test_a_stop_whose_confirmation_is_lost_escalates_to_a_fresh_link(stack
     await stack.prepare(SHORT)
     await stack.arm()
     await stack.fire(3)
-    stack.line.to_host = dropping(Stopped, times=12)
+    stack.line.to_host.vices = (Drop().only(Stopped, times=12),)
     answer = await stack.daemon.console.stop("operator", "enough")
     assert answer["confirmed"]
     assert answer["level"] == "link reset"
@@ -218,11 +218,10 @@ async def test_a_stop_whose_confirmation_is_lost_escalates_to_a_fresh_link(stack
 async def test_lost_reports_are_repeated_until_they_are_on_record(stack: Stack) -> None:
     await stack.prepare(SHORT)
     await stack.arm()
-    chance = random.Random(5)
-    stack.line.to_host = lambda piece, frame: (
-        [] if frame and isinstance(frame.message, PulseReport) and chance.random() < 0.4 else [piece]
-    )
+    losing = Drop().only(PulseReport, probability=0.4, seed=5)
+    stack.line.to_host.vices = (losing,)
     await stack.give_all()
+    assert losing.fired
     assert stack.truth.aperture == 20
     assert_books_balance(stack)
 
@@ -230,12 +229,12 @@ async def test_lost_reports_are_repeated_until_they_are_on_record(stack: Stack) 
 async def test_a_report_that_never_comes_stops_and_latches(stack: Stack) -> None:
     await stack.prepare(SHORT)
     await stack.arm()
-    stack.line.to_host = dropping(PulseReport)
+    stack.line.to_host.vices = (Drop().only(PulseReport),)
     stack.press()
     await stack.until(lambda: LatchId.COUNTER_GAP in stack.latched, "the gap latched")
     await asyncio.sleep(1)
     assert stack.device.state not in ARMED
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     stack.release()
     await stack.settled()
     assert_books_balance(stack)
@@ -247,7 +246,7 @@ async def test_lost_status_removes_permission(stack: Stack) -> None:
     await stack.prepare(SHORT)
     await stack.arm()
     await stack.fire(3)
-    stack.line.to_host = dropping(Status)
+    stack.line.to_host.vices = (Drop().only(Status),)
     at_us = stack.laser.now_us
     await stack.until(lambda: LatchId.STALE in stack.latched, "stale", within_s=1)
     await asyncio.sleep(1)
@@ -258,14 +257,14 @@ async def test_lost_telemetry_refuses_the_next_arming_and_stops_nothing(stack: S
     await stack.prepare(SHORT)
     await stack.arm()
     await stack.fire(1)
-    stack.line.to_host = dropping(Telemetry)
+    stack.line.to_host.vices = (Drop().only(Telemetry),)
     await asyncio.sleep(4)
     assert stack.truth.aperture == 10
     assert stack.daemon.reporter.report()["telemetry"]["quality"] == "stale"
     stack.release()
     await asyncio.sleep(2)
     assert stack.device.permit_id == 0  # the next series is not granted
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
     await stack.permitted()
     await stack.give_all()
     assert_books_balance(stack)
@@ -279,7 +278,7 @@ async def test_a_doubling_line_changes_nothing(stack: Stack, seed: int) -> None:
     def double(piece: bytes, _: Frame | None) -> list[bytes]:
         return [piece] * chance.choice((1, 1, 2, 3))
 
-    stack.line.to_host = stack.line.to_device = double
+    stack.line.to_host.vices = stack.line.to_device.vices = (Tap(double),)
     await stack.arm()
     await stack.give_all()
     assert stack.truth.aperture == 20
@@ -300,7 +299,7 @@ async def test_a_garbling_line_loses_and_doubles_no_pulse(stack: Stack, seed: in
         return [bytes(dirty)]
 
     for _ in range(20):  # a trip may end any arming: begin again until all is given
-        stack.line.to_host = stack.line.to_device = garble
+        stack.line.to_host.vices = stack.line.to_device.vices = (Tap(garble),)
         outcome = await stack.daemon.console.arm(await stack.login())
         for _ in range(2 if outcome["outcome"] == "done" else 0):
             with contextlib.suppress(AssertionError):
@@ -309,7 +308,7 @@ async def test_a_garbling_line_loses_and_doubles_no_pulse(stack: Stack, seed: in
             await asyncio.sleep(3)
             stack.release()
             await asyncio.sleep(0.2)
-        stack.line.to_host = stack.line.to_device = None
+        stack.line.to_host.vices = stack.line.to_device.vices = ()
         await stack.until(lambda: stack.status is not None and stack.daemon.recorder.balanced, "books")
         assert_books_balance(stack)
         if stack.truth.aperture == 20:

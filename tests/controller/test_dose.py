@@ -11,11 +11,11 @@ from controller.recorder import record_of
 from controller.store import SessionState, Store, StoreError
 from protocols.messages import PulseFlag, PulseReport
 from protocols.states import State
-from rig.line import dropping
 from rig.records import Records
 from rig.stack import BEGAN, Stack, plan_text
 from safety.fluence import fluence_j_cm2
 from safety.latches import LatchId
+from sim_device.vices import Drop
 from tests.safety.laser import report
 
 VIRTUAL_TIME = True
@@ -26,13 +26,13 @@ PERIOD_US = 200_000  # of the plan's 5 Hz
 
 async def unreported(stack: Stack, pulses: int) -> None:
     """Give so many pulses that the daemon does not hear of, then kill it; the laser keeps their reports."""
-    stack.line.to_host = dropping(PulseReport)
+    stack.line.to_host.vices = (Drop().only(PulseReport),)
     enough = stack.truth.aperture + pulses
     await stack.until(lambda: stack.truth.aperture >= enough, "unreported pulses")
     stack.kill_daemon()
     await asyncio.sleep(1)
     stack.release()
-    stack.line.to_host = None
+    stack.line.to_host.vices = ()
 
 
 async def test_a_session_that_cannot_be_looked_up_once_takes_its_pulses_later(

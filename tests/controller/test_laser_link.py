@@ -11,13 +11,13 @@ from protocols.messages import Connected, Status
 from protocols.requests import ReadCapabilities
 from protocols.states import ARMED, State
 from rig.laser import SERIAL, SimulatedLaser, cold_laser
-from rig.line import dropping
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
 from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
 from sim_device.plant import Contacts, Plant
 from sim_device.simulator import Simulator
+from sim_device.vices import Drop, Tap
 
 VIRTUAL_TIME = True
 
@@ -89,13 +89,13 @@ async def test_a_laser_that_is_armed_by_nobody_here_is_stopped(stack: Stack) -> 
 
 async def test_a_device_that_does_not_answer_is_asked_again_for_ever(stack: Stack) -> None:
     await stack.settled()
-    stack.line.to_device = dropping(ReadCapabilities)
+    stack.line.to_device.vices = (Drop().only(ReadCapabilities),)
     stack.line.unplug()
     stack.line.plug_in()
     await asyncio.sleep(30)
     assert stack.status is None
     assert stack.daemon.commands.laser is None
-    stack.line.to_device = None
+    stack.line.to_device.vices = ()
     await stack.until(lambda: stack.status is not None, "connected again")
 
 
@@ -109,7 +109,7 @@ async def test_a_device_of_another_interface_is_shown_and_never_armed() -> None:
             other = Connected(told.host_nonce, told.boot, told.interface_hash ^ 1)
             return [encode(Frame(frame.session, frame.seq, other))]
 
-        stack.line.to_host = older
+        stack.line.to_host.vices = (Tap(older),)
         await stack.settled()
         report = stack.daemon.reporter.report()
         assert report["device"]["interface_matches"] is False
@@ -131,7 +131,7 @@ async def test_a_cold_laser_is_followed_from_the_key_to_standby() -> None:
                 seen.append(state)
             return [piece]
 
-        stack.line.to_host = note
+        stack.line.to_host.vices = (Tap(note),)
         await stack.until(lambda: stack.status is not None, "connected")
         # The water of a short pause: the nine minutes of a cold morning would only cost time.
         simulator, now_us = stack.laser.simulator, stack.laser.now_us

@@ -13,6 +13,7 @@ from protocols.frame import Frame
 from protocols.messages import Stop
 from protocols.states import ARMED, State
 from rig.stack import PLAN, Stack, plan_text
+from sim_device.vices import Tap
 
 VIRTUAL_TIME = True
 
@@ -28,7 +29,7 @@ def listening_for_stops(stack: Stack) -> list[int]:
             heard_us.append(stack.loop.now_us())
         return [piece]
 
-    stack.line.to_device = listen
+    stack.line.to_device.vices = (Tap(listen),)
     return heard_us
 
 

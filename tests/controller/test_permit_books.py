@@ -8,9 +8,9 @@ from controller.recorder import grant_id
 from controller.store import CommandOutcome
 from protocols.messages import PulseReport
 from protocols.requests import ReadCounters
-from rig.line import dropping
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Drop
 
 VIRTUAL_TIME = True
 
@@ -39,7 +39,7 @@ async def test_pulses_reported_while_the_laser_is_taken_in_are_judged_before_the
     await stack.prepare(plan_text(series=[20]))
     await stack.arm()
     await stack.fire(5)
-    stack.line.to_host = dropping(PulseReport)
+    stack.line.to_host.vices = (Drop().only(PulseReport),)
     enough = stack.truth.aperture + 3
     await stack.until(lambda: stack.truth.aperture >= enough, "unreported pulses")
     stack.line.unplug()
@@ -47,8 +47,8 @@ async def test_pulses_reported_while_the_laser_is_taken_in_are_judged_before_the
     await asyncio.sleep(1)
     seen = stack.daemon.supervisor.view(stack.loop.now_us()).pulses_seen
     recorded = stack.recorded
-    stack.line.to_host = None
-    stack.line.to_device = dropping(ReadCounters, times=2)  # 0.6 s, in which the reports come in
+    stack.line.to_host.vices = ()
+    stack.line.to_device.vices = (Drop().only(ReadCounters, times=2),)  # 0.6 s, in which the reports come in
     stack.line.plug_in()
     await stack.until(lambda: stack.recorded > recorded and stack.daemon.recorder.balanced, "all recorded")
     judged = stack.daemon.supervisor.view(stack.loop.now_us()).pulses_seen - seen

@@ -11,9 +11,9 @@ from hal.memory_port import MemoryPort
 from protocols.frame import Decoder, Frame
 from protocols.messages import Stop
 from protocols.requests import ReadCounters
-from rig.line import dropping
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId
+from sim_device.vices import Drop, Tap
 
 VIRTUAL_TIME = True
 
@@ -79,14 +79,13 @@ async def test_a_stop_while_the_laser_is_taken_in_is_sent(stack: Stack) -> None:
     stack.line.unplug()
     await asyncio.sleep(1)
     stops: list[int] = []
-    deaf = dropping(ReadCounters, times=3)
 
     def listen(piece: bytes, frame: Frame | None) -> list[bytes]:
         if frame is not None and isinstance(frame.message, Stop):
             stops.append(stack.loop.now_us())
-        return [*deaf(piece, frame)]
+        return [piece]
 
-    stack.line.to_device = listen
+    stack.line.to_device.vices = (Tap(listen), Drop().only(ReadCounters, times=3))
     stack.line.plug_in()
     await stack.until(lambda: stack.status is not None, "a session is open")
     assert stack.daemon.commands.laser is None

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import Field, field_validator
 
-from controller.tomlfile import Problem, Table, TomlError, parse, read
+from controller.tomlfile import Lines, Problem, Table, TomlError, parse, read
 
 
 class Inner(Table):
@@ -92,11 +92,80 @@ def test_all_mistakes_are_told_at_once_in_one_message() -> None:
         "inner.count",
         "inner.colour",
     }
-    assert str(error.value).count("\n") == 4
+    lines = {found.path: found.line for found in error.value.problems}
+    assert lines == {"on": 1, "inner.depth_mm": 2, "inner.count": 3, "inner.colour": 4}
+    assert [told.partition(": ")[0] for told in str(error.value).splitlines()] == [
+        f"f.toml:{line}" for line in (1, 2, 3, 4)
+    ]
 
 
 def test_what_is_not_toml_says_where() -> None:
-    assert "line 2" in problem("on = true\n= 3").action
+    found = problem("on = true\n= 3")
+    assert "line 2" in found.action
+    assert found.line == 2
+    assert problem('on = true\n\ninner = "').line == 3
+
+
+LINED = """# a comment
+first = 1
+text = '''
+second = 2
+[not.a.table]
+'''
+list = [
+  1,  # [[event]]
+  2,
+]
+
+[table]
+a.b = 1
+"quoted key" = 2
+inline = { x = 1, y = { z = 2 } }
+
+[[event]]
+do = "door"
+[event.more]
+deep = 1
+[[event]]
+  do = "key"
+[[event.part]]
+n = 1
+[[event.part]]
+n = 2
+[table.below]
+k = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("first",), 2),
+        (("text",), 3),
+        (("list",), 7),
+        (("list", 1), 7),
+        (("table",), 12),
+        (("table", "a"), 13),
+        (("table", "a", "b"), 13),
+        (("table", "quoted key"), 14),
+        (("table", "inline", "y", "z"), 15),
+        (("event", 0), 17),
+        (("event", 0, "do"), 18),
+        (("event", 0, "more", "deep"), 20),
+        (("event", 1), 21),
+        (("event", 1, "do"), 22),
+        (("event", 1, "part", 0, "n"), 24),
+        (("event", 1, "part", 1, "n"), 26),
+        (("table", "below", "k"), 28),
+        (("table", "missing"), 12),
+        (("event", 1, "missing"), 21),
+        (("second",), None),
+        (("not", "a"), None),
+        ((), None),
+    ],
+)
+def test_every_key_is_found_on_its_line(path: tuple[str | int, ...], line: int | None) -> None:
+    assert Lines(LINED).of(path) == line
 
 
 def test_a_table_left_out_may_stand_for_its_defaults() -> None:

@@ -30,6 +30,7 @@ DEVICE = DeviceLimits(
     spot_min_mm=2.0,
     spot_max_mm=10.0,
     permit_pulses_max=1000,
+    permit_max_us=120_000_000,
     energy_step_mj=1.0,
 )
 

@@ -1,6 +1,9 @@
 import math
+from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safety.freshness import FRESHNESS, Consequence, Freshness, Input, Quality, not_good
 
@@ -72,3 +75,79 @@ def test_only_good_inputs_have_no_consequence_and_a_missing_one_is_bad(consequen
     for quality in Quality:
         everything = dict.fromkeys(Input, quality)
         assert not_good(everything, consequence) == ([] if quality is Quality.GOOD else concerned)
+
+
+# -- what is kept between two readings is never kept too long: the plain rule, said again at every microsecond
+
+
+def judged_anew(readings: dict[Input, tuple[int, bool]], now_us: int) -> dict[Input, Quality]:
+    found = {}
+    for which, (max_age_us, _) in TABLE.items():
+        at_us, ok = readings.get(which, (0, False))
+        age_us = now_us - at_us
+        if not ok or age_us < 0:
+            found[which] = Quality.BAD
+        else:
+            found[which] = Quality.STALE if max_age_us is not None and age_us > max_age_us else Quality.GOOD
+    return found
+
+
+STEPS_US = st.sampled_from(
+    [0, 0, 1, 49_999, 50_000, 99_999, 100_000, 100_001, 300_000, 300_001, 500_001, 3_000_001, -1, -60_000]
+)
+NOTES = st.tuples(st.just("note"), st.sampled_from(Input), st.sampled_from([True, True, True, False]))
+FORGETS = st.tuples(st.just("forget"), st.sampled_from(Input), st.just(False))
+
+
+ASKS = st.lists(STEPS_US, max_size=3)  # what nobody asks about meanwhile must not matter either
+
+
+@given(st.lists(st.tuples(STEPS_US, NOTES | NOTES | NOTES | FORGETS, ASKS), max_size=60))
+def test_after_any_history_every_input_is_worth_at_any_time_what_the_plain_rule_says(
+    history: Sequence[tuple[int, tuple[str, Input, bool], Sequence[int]]],
+) -> None:
+    freshness, readings, now_us = Freshness({}), dict[Input, tuple[int, bool]](), 1_000_000
+    for step_us, (act, which, ok), asked_us in history:
+        now_us += step_us
+        if act == "note":
+            freshness.note(which, now_us, ok=ok)
+            readings[which] = (now_us, ok)
+        else:
+            freshness.forget(which)
+            readings.pop(which, None)
+        for later_us in asked_us:
+            assert freshness.qualities(now_us + later_us) == judged_anew(readings, now_us + later_us)
+
+
+def test_a_reading_from_before_the_one_before_ends_by_its_own_time() -> None:
+    freshness = Freshness({})
+    freshness.note(Input.STATUS, 1_000)
+    assert freshness.qualities(1_000)[Input.STATUS] is Quality.GOOD
+    freshness.note(Input.STATUS, 500)
+    assert freshness.qualities(300_501)[Input.STATUS] is Quality.STALE
+
+
+@pytest.mark.parametrize("which", [which for which, (age, _) in TABLE.items() if age is not None])
+def test_an_input_that_ends_amid_others_that_are_kept_fresh_ends_at_its_own_microsecond(which: Input) -> None:
+    freshness = Freshness({})
+    for other in Input:
+        freshness.note(other, 1_000)
+    end_us = 1_000 + (TABLE[which][0] or 0)
+    for now_us in range(1_000, end_us + 1, 10_000):
+        for other in set(Input) - {which}:
+            freshness.note(other, now_us)
+        assert set(freshness.qualities(now_us).values()) == {Quality.GOOD}
+    for other in set(Input) - {which}:
+        freshness.note(other, end_us)
+    assert freshness.qualities(end_us)[which] is Quality.GOOD
+    late = freshness.qualities(end_us + 1)
+    assert [other for other, quality in late.items() if quality is not Quality.GOOD] == [which]
+    assert late[which] is Quality.STALE
+
+
+def test_an_answer_given_once_does_not_change_afterwards() -> None:
+    freshness = Freshness({})
+    before = freshness.qualities(5)
+    freshness.note(Input.STORE, 5)
+    assert before[Input.STORE] is Quality.BAD
+    assert freshness.qualities(5)[Input.STORE] is Quality.GOOD

