@@ -12,7 +12,8 @@ import click
 from bench.figures import Group, machine, show, write
 
 RESULTS: Final = Path(__file__).parent / "results"
-MEASUREMENTS: Final = ("codec", "requests", "stop", "simulation", "store", "start")  # modules of this package
+# Modules of this package.
+MEASUREMENTS: Final = ("codec", "requests", "stop", "simulation", "lasers", "store", "start")
 
 
 @click.command()

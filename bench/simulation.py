@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import CodeType
 from typing import Final
-from unittest.mock import patch
 
 from bench.figures import Figure, Group, worked
 from bench.host import SECOND_US, Host
+from controller.store import Role
 from rig.laser import warm_laser
-from rig.stack import Stack, plan_text
+from rig.stack import Stack
 from rig.virtual_time import VirtualTimeLoop
-from safety.presets import PRESETS
 from sim_device.board import Outputs
 from sim_device.plant import Contacts, Plant
 
@@ -29,6 +27,7 @@ PERIOD_US: Final = SECOND_US // 10
 CHARGE_MV: Final = 1_150_000
 HEAVIEST: Final = 10
 ROOT: Final = Path(__file__).parents[1]
+SERVICE: Final = ROOT / "plans" / "service-10hz.toml"
 GOALS: Final = {"whole stack": ">= 1,000, the least 200"}
 
 Firing = Callable[[int], None]
@@ -108,7 +107,7 @@ def _device() -> Firing:
 
 def _stack_rates(simulated_s: int) -> tuple[tuple[float, ...], list[str]]:
     """The whole stack: daemon, database in memory, line, firmware, plant."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner, _allowing_10_hz():
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         stack = runner.run(_enter())
 
         def fire(simulated_s: int) -> None:
@@ -125,20 +124,12 @@ def _stack_rates(simulated_s: int) -> tuple[tuple[float, ...], list[str]]:
 
 async def _enter() -> Stack:
     """A stack that has just begun to fire."""
-    stack = await Stack().__aenter__()
-    await stack.prepare(plan_text(rep_rate_hz=10.0, series="[800]"))
+    stack = await Stack(role=Role.SERVICE).__aenter__()
+    await stack.prepare(SERVICE.read_text("utf-8"))
     await stack.daemon.console.aiming(await stack.login(), on=True)
     await stack.arm()
     await stack.fire(5)
     return stack
-
-
-@contextmanager
-def _allowing_10_hz() -> Iterator[None]:
-    """The laser gives 10 Hz, but no preset lets a treatment have more than 5: here nobody is treated."""
-    faster = {"tattoo": replace(PRESETS["tattoo"], rep_rate_max_hz=10.0)}
-    with patch.dict(PRESETS, faster):
-        yield
 
 
 def _lased(pulses: int, simulated_s: int) -> None:

@@ -13,7 +13,7 @@ import json
 import platform
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
@@ -27,8 +27,10 @@ from sim_device.simulator import Observer, Simulator
 
 FORMAT: Final = 1
 END: Final = "end"
-KINDS: Final = (">wire", "<wire", ">console", "<console", "act", "own-act", "lines", "pulse", "boot")
-"""Bytes to and from the device by port, acts from outside and by the scenario, board lines, light, boots."""
+KINDS: Final = (">wire", "<wire", ">console", "<console", "act", "agenda", "fault", "lines", "pulse", "boot")
+"""Bytes to and from the device by port; acts from outside and on the agenda; faults; lines, light, boots."""
+
+_FAULTS: Final = frozenset({"fault-begins", "fault-ends"})  # by their triggers: nobody does it
 
 INPUTS: Final = frozenset({">wire", ">console", "act"})
 
@@ -54,12 +56,13 @@ class Header(BaseModel):
     start: Literal["cold", "warm"] = "cold"
     seed: int = 1
     serial: str = ""
-    contacts: dict[str, int | bool] = {}
+    baud: int = 0
+    contacts: dict[str, Any] = {}
     """Where the contacts stood at the start, by the names of `sim_device.plant.Contacts`."""
     memory: str = ""
-    """The non-volatile memory at the start: zlib, base64; empty for one that was never written."""
-    scenario: str | None = None
-    """The text of the scenario file that ran, None without one."""
+    """The non-volatile memory before the first boot: zlib, base64; empty for one that was never written."""
+    scenario: str = ""
+    """Name of the scenario that ran, for people: what it did is among the acts."""
     start_us: int = 0
 
 
@@ -73,7 +76,7 @@ class Event:
 
     @property
     def is_input(self) -> bool:
-        """It came from outside; a replay does it again."""
+        """It came from outside; a replay does it again, as it puts on the agenda what was there."""
         return self.kind in INPUTS
 
 
@@ -161,8 +164,8 @@ class Recorder(Observer):
         self._put(pulse.time_us, "pulse", plain)
 
     def acted(self, now_us: int, name: str, fields: dict[str, object]) -> None:
-        """A hand from outside, or the scenario's."""
-        kind = "own-act" if self._simulator.on_agenda else "act"
+        """A hand from outside or by a scenario's agenda; or a fault came or went."""
+        kind = "fault" if name in _FAULTS else "agenda" if self._simulator.on_agenda else "act"
         self._put(now_us, kind, {"name": name, "fields": dict(fields)})
 
     def booted(self, now_us: int, *, watchdog_reset: bool) -> None:
@@ -173,9 +176,20 @@ class Recorder(Observer):
         self._into.put(Event(now_us, kind, body))
 
 
-def packed(memory: Memory) -> str:
-    """A memory as a header holds it."""
-    image = memory.read(0, memory.size)
+def header_of(simulator: Simulator, *, start: Literal["cold", "warm"], seed: int, **more: Any) -> Header:
+    """The header of a recording that begins now; a cold laser has just been made, with the memory given."""
+    return Header(
+        start=start,
+        seed=seed,
+        contacts=asdict(simulator.plant.contacts),
+        baud=simulator.wire.device_baud,
+        start_us=simulator.now_us,
+        **more,
+    )
+
+
+def packed(image: bytes) -> str:
+    """The bytes of a memory as a header holds them."""
     return base64.b64encode(zlib.compress(image)).decode() if image.strip(b"\0") else ""
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from protocols.interface import INTERFACE_HASH
 from rig.laser import warm_laser
 from rig.recording import Event, Header, Recorder, Recording, RecordingError, first_difference, unpacked
+from rig.scenario import set_contacts
+from sim_device.faults import FaultError, Injector
 from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
-from sim_device.operator import perform
+from sim_device.operator import ActionError, perform
 from sim_device.plant import Contacts, Plant
 from sim_device.simulator import Simulator
 
@@ -26,13 +32,16 @@ class Difference:
 
 def made_again(header: Header) -> Simulator:
     """The device of a recording as it was when the recording began; ValueError when it cannot be made."""
+    contacts = Contacts(**header.contacts)
     if header.start == "warm":
         simulator = warm_laser(header.seed)
+        if contacts != simulator.plant.contacts:
+            simulator.act(partial(set_contacts, header.contacts), simulator.now_us)
     else:
         memory = RamMemory()
         unpacked(header.memory, memory)
-        plant = Plant(header.seed, Contacts(**header.contacts))  # type: ignore[arg-type]  # checked when used
-        simulator = Simulator(Reference(serial=header.serial), plant, memory)
+        simulator = Simulator(Reference(serial=header.serial), Plant(header.seed, contacts), memory)
+        simulator.wire.set_device(header.baud)
     return simulator
 
 
@@ -41,23 +50,65 @@ def replay(recording: Recording) -> Recording:
     simulator = made_again(recording.header)
     again = Recording(recording.header)
     recorder = Recorder(simulator, again)
+    inputs = [event for event in recording.events if event.is_input]
+    staged = _staged(inputs)
+    for event in inputs[:staged]:
+        do(simulator, event)
     for event in recording.events:
-        if event.is_input:
-            do(simulator, event)
+        if event.kind == "agenda":
+            simulator.at(event.time_us, partial(_do_agenda, event))
+    for event in inputs[staged:]:
+        do(simulator, event)
     simulator.advance(recording.end_us)
     recorder.close()
     return again
 
 
+def _staged(inputs: list[Event]) -> int:
+    """How many inputs came before a scenario put its acts on the agenda: up to the last fault of its own.
+
+    What is due at the same time happens in the order in which it was put there.
+    """
+    for index, event in enumerate(inputs):
+        if event.kind == "act" and event.body["name"] == "injector":
+            follow = inputs[index + 1 :]
+            own = itertools.takewhile(lambda one: one.kind == "act" and one.body["name"] == "inject", follow)
+            return index + 1 + sum(one.time_us == event.time_us for one in own)
+    return 0
+
+
 def do(simulator: Simulator, event: Event) -> None:
-    """Do one input at its time."""
-    match event.kind:
-        case ">wire":
-            simulator.receive(bytes.fromhex(event.body), event.time_us)
-        case ">console":
-            simulator.receive_console(bytes.fromhex(event.body), event.time_us)
+    """Do one input at its time; what was refused then is refused again."""
+    with contextlib.suppress(ActionError, FaultError):
+        match event.kind:
+            case ">wire":
+                simulator.receive(bytes.fromhex(event.body), event.time_us)
+            case ">console":
+                simulator.receive_console(bytes.fromhex(event.body), event.time_us)
+            case _:
+                simulator.advance(event.time_us)
+                _act(simulator, event.body["name"], event.body["fields"])
+
+
+def _act(simulator: Simulator, name: str, fields: dict[str, Any]) -> None:
+    """Do what the observers were told of (`Observer.acted`)."""
+    match name:
+        case "contacts":
+            simulator.show_act(name, fields)
+            simulator.act(partial(set_contacts, fields), simulator.now_us)
+        case "injector":
+            Injector.of(simulator, **fields)
+        case "inject":
+            Injector.of(simulator).inject(**fields)
+        case "clear":
+            injector = Injector.of(simulator)
+            injector.clear(injector.injections[fields["number"]])
         case _:
-            perform(simulator, event.body["name"], event.body["fields"], event.time_us)
+            perform(simulator, name, fields, simulator.now_us)
+
+
+def _do_agenda(event: Event, simulator: Simulator) -> None:
+    do(simulator, event)
 
 
 def compare(one: Recording, other: Recording) -> Difference | None:

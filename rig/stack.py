@@ -1,7 +1,7 @@
 """The whole stack in one process and in virtual time: laser, line, daemon, database and the people around.
 
 Theory of operation. A simulated laser (plant and reference firmware) hangs on a line in memory; a daemon put
-together by `build_daemon` has the other end. Both live on one loop, whose clock is virtual, and every source
+as `picolase run` starts it has the other end. Both live on one loop, whose clock is virtual, and every source
 of chance is seeded: the same seed gives the same bytes at the same microseconds. Tests act as people do, and
 judge by the plant's ground truth and by the database.
 """
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from controller.config import Config, DeviceConfig, MqttConfig, SafetyConfig, StoreConfig
-from controller.daemon import Daemon, build_daemon
+from controller.daemon import Daemon
 from controller.lease import Who
 from controller.store import Reader, Role
 from hal.errors import PortError, PortKind
@@ -34,6 +34,7 @@ from rig.virtual_time import VirtualTimeLoop
 from safety.freshness import Quality
 from safety.latches import LatchId
 from sim_device.plant.truth import Truth
+from sim_device.simulator import Simulator
 
 BEGAN: Final = datetime(2030, 1, 1, tzinfo=UTC)
 POLL_S: Final = 0.01  # [C] a fifth of the fastest Status period
@@ -74,8 +75,10 @@ def plan_text(**changes: object) -> str:
 class Stack:
     """One laser with everything around it; use it as an asynchronous context manager.
 
-    Without `folder` the database is in memory. A laser that is not `warm` has its key off. `safety` are
-    settings of the configuration that differ from its defaults. An exception in any callback of the loop is
+    Without `folder` the database is in memory. A laser that is not `warm` has its key off, unless it is the
+    given `simulator`. `safety` are
+    settings of the configuration that differ from its defaults. `role` is what the people who log in have: a
+    service plan needs `Role.SERVICE`. An exception in any callback of the loop is
     raised at the end, so that none goes unseen.
     """
 
@@ -85,6 +88,8 @@ class Stack:
         *,
         folder: Path | None = None,
         warm: bool = True,
+        simulator: Simulator | None = None,
+        role: Role = Role.OPERATOR,
         safety: Mapping[str, int] | None = None,
         mqtt: Mapping[str, object] | None = None,
     ) -> None:
@@ -94,7 +99,8 @@ class Stack:
         chance = random.Random(f"{seed}/stack")
         name = f"stack-{id(self):x}"
         self.line = Line(name)
-        self.laser = SimulatedLaser((warm_laser if warm else cold_laser)(seed), self.line)
+        simulator = simulator or (warm_laser if warm else cold_laser)(seed)
+        self.laser = SimulatedLaser(simulator, self.line)
         self.records = Records(None if folder is None else folder / "picolase.db", self.wall_clock)
         self.store: RigStore | None = None  # of the running daemon
         self.unseen: list[dict[str, Any]] = []  # what the loop's callbacks raised
@@ -105,6 +111,7 @@ class Stack:
             safety=SafetyConfig(**cast("Any", safety or {})),
         )
         self._chance = chance
+        self._role = role
         self._daemon: Daemon | None = None
         self._life: asyncio.Task[bool] | None = None
         self._dead: list[asyncio.Task[bool]] = []
@@ -123,7 +130,7 @@ class Stack:
             await self.end_daemon()
         await asyncio.gather(*self._dead, return_exceptions=True)
         self.laser.close()
-        self.line.unplug()
+        self.line.close()
         self.records.close()
         self.loop.set_exception_handler(self._handler)
         if self.unseen and error is None:
@@ -132,6 +139,11 @@ class Stack:
             raise ExceptionGroup(str(self.unseen), causes or [RuntimeError(str(self.unseen))])
 
     # -- the daemon's life
+
+    @property
+    def running(self) -> bool:
+        """Whether a daemon runs."""
+        return self._life is not None and not self._life.done()
 
     @property
     def daemon(self) -> Daemon:
@@ -145,7 +157,7 @@ class Stack:
         if self._life is not None and not self._life.done():
             raise RuntimeError("a daemon is running: kill or end it first")
         self.store = self.records.open()
-        self._daemon = build_daemon(
+        self._daemon = Daemon(
             self._config,
             self.store,
             wall_clock=self.wall_clock,
@@ -209,11 +221,11 @@ class Stack:
 
     # -- the people
 
-    async def login(self, name: str = "anna", role: Role = Role.OPERATOR) -> Who:
+    async def login(self, name: str = "anna", role: Role | None = None) -> Who:
         """Log in, as an operator who is made when there is none of this name; once for each daemon."""
         if name not in self._who:
             if self.reader.operator(name) is None and self.store is not None:
-                self.store.insert_operator(name, role, name, actor="rig", now_us=now_us())
+                self.store.insert_operator(name, role or self._role, name, actor="rig", now_us=now_us())
                 expires = datetime(2100, 1, 1, tzinfo=UTC)
                 self.store.record_training(name, 755, expires, actor="rig", now_us=now_us())
             self._who[name] = await self.login_again(name)
@@ -237,7 +249,7 @@ class Stack:
         await self.settled()
         await self.acknowledge()
         return await self.daemon.console.open_session(
-            await self.login(), text, "plan.toml", eyewear_nm, checklist=True
+            await self.login(), text, "plan.toml", eyewear_nm, checklist=True, service=True
         )
 
     async def resume(self) -> dict[str, Any]:
@@ -249,7 +261,7 @@ class Stack:
         if self.latches and (kept := (await self.acknowledge())["kept"]):
             raise AssertionError(f"not acknowledged: {kept}")
         await self.settled()
-        return await self.daemon.console.resume_session(await self.login(), 755, checklist=True)
+        return await self.daemon.console.resume_session(await self.login(), 755, checklist=True, service=True)
 
     async def arm(self) -> dict[str, Any]:
         """Arm for the session in hand, and wait for the permit of its next series."""

@@ -8,6 +8,7 @@ import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     pace with real time instead of jumping.
     """
 
+    # asyncio's own, which typeshed does not tell: what runs in this turn or the next, and all timers as a heap.
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _stopping: bool
+
     def __init__(self, start_us: int = 0) -> None:
         self._virtual_us = start_us
         self._virtual_s = start_us / _US_PER_S
@@ -61,13 +67,29 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def reach_timer(self, duration_s: float) -> None:
         """Advance the clock to the next timer, if that is not now already; the selector's call."""
-        due_us = math.ceil((self._virtual_s + duration_s) * _US_PER_S - _ROUNDING_US)
+        due_us = self._due_us(self._virtual_s + duration_s)
         if due_us > self._virtual_us:
-            self._virtual_us = due_us
-            self._virtual_s = due_us / _US_PER_S
-            self._turns = 0
+            self._set(due_us)
         else:
             self.turn()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the callback that asks is all there is to do at this instant."""
+        return not (self._ready or self._stopping or self._jumping.watching)
+
+    def pass_to(self, due_us: int) -> bool:
+        """Let it be `due_us` now, as if the caller had set a timer and it came; whether that was possible.
+
+        It is while nobody else has anything to do up to and including then, not even a cancelled timer to be
+        cleared away, and some timer is set: who has nothing to wait for lets the loop look at its signals.
+        """
+        timers = self._scheduled
+        if not timers or self._due_us(timers[0].when()) <= due_us or not self.quiet:
+            return False
+        if due_us > self._virtual_us:
+            self._set(due_us)
+        return True
 
     def turn(self) -> None:
         """Count a turn at this instant; the selector's call. Raises TimeStandsStill if they are too many."""
@@ -75,7 +97,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if self._turns > self.turns_max:
             self.turns_max = self._turns
             if self._turns > TURNS_AT_ONCE_MAX:
-                raise TimeStandsStill(f"{self._turns} turns of the loop at {self._virtual_us} us")
+                self._turns = 0  # whoever ends the loop needs some turns of it
+                raise TimeStandsStill(f"{self.turns_max} turns of the loop at {self._virtual_us} us")
+
+    @staticmethod
+    def _due_us(due_s: float) -> int:
+        return math.ceil(due_s * _US_PER_S - _ROUNDING_US)
+
+    def _set(self, now_us: int) -> None:
+        self._virtual_us = now_us
+        self._virtual_s = now_us / _US_PER_S
+        self._turns = 0
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple form cannot be forwarded
         self, executor: Any, func: Callable[..., T], *args: Any
@@ -101,6 +133,11 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
         self._alone = True  # nothing but the loop's own pipe for signals and threads is registered
         self._turns_unpolled = 0
+
+    @property
+    def watching(self) -> bool:
+        """Whether anything real may come in: from a file descriptor or a thread."""
+        return self.threads_busy > 0 or not self._alone
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)

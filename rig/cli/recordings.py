@@ -1,7 +1,9 @@
-"""Recordings at the command line: replay one, compare two, draw one as waveforms."""
+"""Recordings at the command line: replay one, compare two, draw one as waveforms, capture a real port."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -10,11 +12,16 @@ import click
 
 from controller.cli.app import json_option, note, print_json
 from controller.cli.exits import CommandFailed, Exit
+from hal.errors import PortError
+from hal.ports import BAUD_DEFAULT
+from rig.capture import capture as tapped
+from rig.cli.files import new_file
 from rig.laser import cold_laser, warm_laser
 from rig.likeness import ask_again
-from rig.recording import Event, Recording, RecordingError, load
+from rig.recording import Event, Header, Recording, RecordingError, Writer, load
 from rig.replay import Difference, check_version, compare
 from rig.replay import replay as replayed
+from sim_device.errors import SetupError
 
 T = TypeVar("T")
 
@@ -153,3 +160,45 @@ def _checked(work: Callable[[], T]) -> T:
         return work()
     except RecordingError as error:
         raise CommandFailed(Exit.BAD_INPUT, str(error)) from error
+
+
+@click.command()
+@click.argument("device")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--pty",
+    type=_FILE,
+    default=Path("run/tap0"),
+    show_default=True,
+    help="Where the host finds the device meanwhile.",
+)
+@click.option(
+    "--baud", type=int, default=BAUD_DEFAULT, show_default=True, help="Rate of the device's port, in bit/s."
+)
+@click.option("--warm/--cold", default=False, help="Say in the recording how the device stood at the start.")
+def capture(device: str, out: Path, pty: Path, baud: int, warm: bool) -> None:
+    """Record what passes at the port DEVICE into the new file OUT, until interrupted.
+
+    The host uses the pseudo-terminal instead of the port. `picolase replay OUT` then asks the simulator the
+    same, and tells whether it answers alike.
+    """
+    header = Header(kind="capture", start="warm" if warm else "cold")
+    with new_file(out) as file:
+        asyncio.run(_capture(device, pty, Writer(header, file), baud))
+    note(f"{out}: look at it with `picolase replay {out}`.")
+
+
+async def _capture(device: str, pty: Path, writer: Writer, baud: int) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        async with tapped(device, pty, writer, baud=baud) as tap:
+            note(f"{device} is at {pty} now; Ctrl-C ends the capture.")
+            tap.lost.add_done_callback(lambda _: ended.set())
+            await ended.wait()
+            note(f"{tap.to_device_bytes} bytes to the device, {tap.to_host_bytes} bytes to the host.")
+            if tap.lost.done():
+                raise CommandFailed(Exit.FAILED, str(tap.lost.result()))
+    except (PortError, SetupError) as error:
+        raise CommandFailed(Exit.NOT_REACHABLE, str(error)) from error

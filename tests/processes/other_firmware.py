@@ -4,6 +4,6 @@ from protocols import interface
 
 interface.INTERFACE_HASH ^= 1  # type: ignore[misc]  # before anything takes a copy of it
 
-from sim_device.cli import sim  # noqa: E402  # only now
+from rig.cli.sim import sim  # noqa: E402  # only now
 
 sim()

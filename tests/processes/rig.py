@@ -25,7 +25,7 @@ from controller.operators import add_operator
 from controller.processes import Child
 from controller.stage import PYTHON
 from controller.store import PulseRecord, Reader, Role, SessionRecord, SessionState, Store
-from sim_device.control import AsyncControl, ControlError
+from sim_device.control_client import AsyncControl, ControlError
 
 MARK = "PICOLASE_TEST_MARK"
 OPERATOR, PASSWORD = "operator", "a long word for tests 7"

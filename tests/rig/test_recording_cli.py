@@ -63,8 +63,8 @@ def test_two_runs_of_one_seed_are_the_same_and_of_two_are_not(tmp_path: Path) ->
     result = CliRunner().invoke(diff, [str(one), str(other)])
     assert "seed: 3 there, 5 here" in result.stderr
     text = failed(result)
-    assert f"{one}: 0.1" in text
-    assert f"{other}: 0.1" in text
+    assert f"{one}: 0.01" in text
+    assert f"{other}: 0.01" in text
 
 
 def test_a_capture_is_asked_again_and_every_unlike_answer_is_shown(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from protocols.frame import Frame
 from protocols.messages import Status
-from rig.line import dropping
 from rig.stack import PLAN, Stack, plan_text
 from rig.virtual_time import VirtualTimeLoop
 from safety.latches import LatchId
+from sim_device.vices import Drop, Tap
 
 TREATMENT = """\
 import asyncio
@@ -166,7 +166,7 @@ async def test_a_lagging_loop_leaves_the_laser_its_own_time() -> None:
             heard.extend([frame] if frame is not None and isinstance(frame.message, Status) else [])
             return [piece]
 
-        stack.line.to_host = listen
+        stack.line.to_host.vices = (Tap(listen),)
         stack.loop.jump(0.5)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -187,7 +187,7 @@ async def test_a_cut_line_carries_nothing_and_is_noticed_only_by_silence() -> No
 async def test_a_vice_swallows_as_many_as_it_is_told() -> None:
     async with Stack() as stack:
         await stack.settled()
-        stack.line.to_host = dropping(Status, times=2)
+        stack.line.to_host.vices = (Drop().only(Status, times=2),)
         at_us = stack.device.device_time_us
         await asyncio.sleep(0.15)  # at least one Status
         assert stack.device.device_time_us == at_us

@@ -1,0 +1,270 @@
+"""`picolase sim`: the command line of the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from controller.cli.app import note
+from controller.cli.exits import CommandFailed, Exit
+from rig.cli.files import new_file
+
+if TYPE_CHECKING:
+    from rig.scenario import Scenario, Staged
+    from sim_device.process import Options
+    from sim_device.simulator import Simulator
+
+DEFAULT_PTY: Final = Path("run/laser0")
+SPEED_MAX: Final = 1000  # [C] beyond it a core is busy with the warm-up alone
+PORT_MAX: Final = 65_535
+BAUD_MAX: Final = 4_000_000  # [C] the most that common USB adapters do
+LASERS_MAX: Final = 10_000  # [C] ten times what one process is built for; beyond it ports get scarce
+SCENARIO_OWNS: Final = {"key_on": "[laser] key", "docked": "[laser] docked", "state": "no memory of before"}
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, separator, port = value.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit() and int(port) <= PORT_MAX):
+        raise click.BadParameter(
+            f"{value!r} is no address: give HOST:PORT with a port from 0 (any) to {PORT_MAX}"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _console(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Path | tuple[str, int] | None:
+    if value is None:
+        return None
+    if value.startswith("tcp://"):
+        return _address(context, parameter, value.removeprefix("tcp://"))
+    path = value.removeprefix("pty:")
+    if not path or "://" in path:
+        raise click.BadParameter(f"{value!r} is no place for a console: give PATH or tcp://HOST:PORT")
+    return Path(path)
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--pty", type=_PATH, help="Serve a pseudo-terminal behind this link (default: run/laser0).")
+@click.option("--tcp", callback=_address, metavar="HOST:PORT", help="Serve TCP, one client at a time.")
+@click.option(
+    "--console",
+    callback=_console,
+    metavar="PATH|tcp://HOST:PORT",
+    help="Serve the text console (SCPI) on a second pseudo-terminal, or on TCP to one client at a time.",
+)
+@click.option("--control", type=_PATH, help="Unix socket for operator actions and ground truth (HTTP).")
+@click.option("--state", type=_PATH, help="Directory that keeps the device's memory over a restart.")
+@click.option("--seed", type=int, help="Seed of all chance in the plant (default: the scenario's, or 1).")
+@click.option("--serial", default="PL755-0001", show_default=True, help="Serial number of the device.")
+@click.option(
+    "--warm-up-speed",
+    type=click.IntRange(1, SPEED_MAX),
+    default=1,
+    show_default=True,
+    help="Run device time this many times as fast during self-test and warm-up; nothing is left out.",
+)
+@click.option("--key-on", is_flag=True, help="Start with the key turned on.")
+@click.option(
+    "--docked/--undocked", default=True, show_default=True, help="Handpiece in the calibration port."
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(0, BAUD_MAX),
+    default=0,
+    show_default=True,
+    help="Rate of the device's port: bytes take their time, another rate garbles. 0: no rate at all.",
+)
+@click.option(
+    "--lasers",
+    type=click.IntRange(1, LASERS_MAX),
+    default=1,
+    show_default=True,
+    help="Serve so many lasers: serial numbers, paths, ports and seeds are counted up.",
+)
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    help="Let the faults and acts of this file happen, in real time, and end with it.",
+)
+@click.option("--device-only", is_flag=True, help="Run the device's part of a scenario for the whole stack.")
+@click.option(
+    "--stepped",
+    is_flag=True,
+    help="Let time stand still but for the steps that the control channel asks for; bytes take none.",
+)
+@click.option("--record", type=_PATH, help="Record all that happens into this new file.")
+@click.option("--until-stdin-closes", is_flag=True, help="End when standard input ends.")
+@click.pass_context
+def sim(
+    context: click.Context, /, scenario: Path | None, device_only: bool, record: Path | None, **given: Any
+) -> None:
+    """Run one simulated laser, or many, until interrupted or until the scenario is over.
+
+    Without --pty and --tcp it serves a pseudo-terminal at run/laser0. With --scenario it tells at the end how
+    often each fault really fired, and fails if one that was expected to never did.
+    """
+    from sim_device.errors import SetupError  # noqa: PLC0415 # so that --help does not load a web server
+    from sim_device.process import Options  # noqa: PLC0415
+
+    if given["pty"] is None and given["tcp"] is None:
+        given["pty"] = DEFAULT_PTY
+    seed = given.pop("seed")
+    _refuse_conflicts(context, given, scenario=scenario, record=record)
+    loaded = None if scenario is None else _load(scenario, device_only=device_only)
+    if seed is None:
+        seed = 1 if loaded is None else loaded.seed
+    options = Options(seed=seed, **given)
+    try:
+        with _recorded(record, options, loaded) as attach:
+            if loaded is None:
+                _serve(options, attach)
+            else:
+                _play(loaded, options, attach)
+    except SetupError as error:
+        raise click.ClickException(str(error)) from error
+
+
+Attach = Callable[["Simulator"], None]
+
+
+def _serve(options: Options, attach: Attach) -> None:
+    from sim_device.process import run  # noqa: PLC0415 # as above
+
+    asyncio.run(run(options, attach))
+
+
+@contextlib.contextmanager
+def _recorded(record: Path | None, options: Options, scenario: Scenario | None) -> Iterator[Attach]:
+    """What attaches a recorder, if one is wanted, to the one laser; its file is whole at the end."""
+    if record is None:
+        yield _nothing
+        return
+    from rig.recording import Recorder, Writer, header_of, packed  # noqa: PLC0415 # as above
+    from sim_device.memory import MEMORY_NAME  # noqa: PLC0415
+
+    image = b""
+    if options.state is not None and (options.state / MEMORY_NAME).exists():
+        image = (options.state / MEMORY_NAME).read_bytes()
+    recorders: list[Recorder] = []
+    with new_file(record) as file:
+
+        def attach(simulator: Simulator) -> None:
+            header = header_of(
+                simulator,
+                start="cold",
+                seed=options.seed,
+                serial=options.serial,
+                memory=packed(image),
+                scenario="" if scenario is None else scenario.script.name,
+            )
+            recorders.append(Recorder(simulator, Writer(header, file)))
+
+        try:
+            yield attach
+        finally:
+            for recorder in recorders:
+                recorder.close()
+    note(f"{record}: look at it with `picolase replay {record}`.")
+
+
+def _nothing(_: Simulator) -> None:
+    pass
+
+
+def _refuse_conflicts(
+    context: click.Context, given: dict[str, Any], *, scenario: Path | None, record: Path | None
+) -> None:
+    """What cannot be said together."""
+    if given["stepped"] and (given["control"] is None or given["warm_up_speed"] > 1):
+        raise click.UsageError("--stepped needs --control, which steps, and no --warm-up-speed")
+    if record is not None and given["lasers"] > 1:
+        raise click.UsageError("--record is for one laser: leave --lasers out")
+    if scenario is None:
+        return
+    if given["lasers"] > 1:
+        raise click.UsageError("--scenario is for one laser: leave --lasers out")
+    for name, instead in SCENARIO_OWNS.items():
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} does not go with --scenario, which has {instead}")
+
+
+def _load(file: Path, *, device_only: bool) -> Scenario:
+    from rig.scenario import read_scenario  # noqa: PLC0415 # as above
+
+    loaded = read_scenario(file)
+    if loaded.hosted and not device_only:
+        raise CommandFailed(
+            Exit.BAD_INPUT,
+            f"{file}: has a part for the host: run it with `picolase simulate {file}`, "
+            "or its faults alone with --device-only.",
+        )
+    return loaded
+
+
+def _play(scenario: Scenario, options: Options, attach: Attach) -> None:
+    """Serve the laser while the scenario happens; CommandFailed if an expected fault never fired."""
+    from rig.scenario import Staged  # noqa: PLC0415 # as above
+    from sim_device.process import run  # noqa: PLC0415
+
+    staged: list[Staged] = []
+
+    async def played() -> None:
+        ended = asyncio.Event()
+
+        def stage(simulator: Simulator) -> None:
+            attach(simulator)
+            laid = Staged(scenario.device_script, simulator, options.seed)
+            simulator.at(laid.ends_us, _End(ended))
+            staged.append(laid)
+            note(f"{scenario.script.name}: {scenario.script.duration_s:g} s of it begin now")
+
+        await run(options, stage, ended)
+
+    asyncio.run(played())
+    for laid in staged:
+        _tell(laid)
+
+
+def _tell(laid: Staged) -> None:
+    """What came of it."""
+    reports = laid.injector.reports()
+    for report in reports:
+        parameters = ", ".join(f"{name} = {value!r}" for name, value in report.parameters.items())
+        words = f"{report.name}{f' ({parameters})' if parameters else ''}"
+        click.echo(f"{words}: came {report.begun} times, fired {report.fired} times")
+    for sentence in laid.declined:
+        click.echo(f"could not be done: {sentence}")
+    idle = [report.name for report in reports if report.idle]
+    if idle:
+        raise CommandFailed(
+            Exit.FAILED,
+            f"{', '.join(idle)} never fired: this run has shown nothing of it. "
+            "Let it come when it matters, or write expected = false.",
+        )
+
+
+class _End:
+    """The end of the scenario on the agenda; in a copy of the simulator it ends nothing."""
+
+    def __init__(self, ended: asyncio.Event | None) -> None:
+        self._ended = ended
+
+    def __call__(self, _: Simulator) -> None:
+        """It is over."""
+        if self._ended is not None:
+            self._ended.set()
+
+    def __reduce__(self) -> tuple[type[_End], tuple[None]]:
+        return _End, (None,)

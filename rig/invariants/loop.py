@@ -1,0 +1,34 @@
+"""The event loop: what was due happens when it is due.
+
+In virtual time nothing costs time, so blocking shows in two ways only. A callback that moves the clock
+itself (a jump) makes others late; and tasks that go round and round without waiting for anything keep time
+from passing at all. How long a callback takes in real time is the benchmarks' matter.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rig.invariants.witness import Invariant
+from rig.virtual_time import VirtualTimeLoop
+
+TURNS_MAX: Final = 2_000  # [C] of the loop at one instant; a burst of everything at once takes some tens
+LATE_MAX_US: Final = 0
+
+
+class LoopNeverBlocked(Invariant):
+    """The loop of the daemon."""
+
+    name = "loop-never-blocked"
+    rule = "no timer fires later than it is due, and the loop never turns without end at one instant"
+
+    loop: VirtualTimeLoop | None = None  # whoever runs the daemon sets it
+
+    def ended(self) -> None:
+        """Ask the loop."""
+        if self.loop is None:
+            return
+        if self.loop.late_max_us > LATE_MAX_US:
+            self.broken(f"a timer fired {self.loop.late_max_us} us late")
+        if self.loop.turns_max > TURNS_MAX:
+            self.broken(f"the loop turned {self.loop.turns_max} times at one instant")

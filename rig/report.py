@@ -1,0 +1,196 @@
+"""A campaign's report: HTML with plots, JSON, JUnit XML."""
+
+from __future__ import annotations
+
+import io
+import json
+import xml.etree.ElementTree as ET  # only written here
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rig.campaign import Totals, totals
+from rig.invariants import INVARIANTS
+from rig.simulate import UNSEEN
+
+SLOWEST: Final = 10
+WHAT_IS_MISSING: Final = "for a report in HTML: pip install 'picolase[rig]'"
+
+
+class ReportError(RuntimeError):
+    """The report cannot be made: says what is missing."""
+
+
+def write(folder: Path, results: Iterable[Mapping[str, Any]], title: str) -> list[Path]:
+    """Write all three into `folder`; returns their paths. Raises ReportError without the `rig` extra."""
+    runs = list(results)
+    sums = totals(runs)
+    page = html(runs, sums, title)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        folder / "report.json": json.dumps(as_json(runs, sums), indent=2, sort_keys=True),
+        folder / "report.xml": junit(runs, title),
+        folder / "report.html": page,
+    }
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def as_json(runs: Sequence[Mapping[str, Any]], sums: Totals) -> dict[str, Any]:
+    """The totals and every violation, with the seed that replays it."""
+    found = [
+        {"scenario": run["scenario"], "seed": run["seed"], "trace_sha256": run["trace_sha256"], **violation}
+        for run in runs
+        for violation in run["violations"]
+    ]
+    return sums.as_dict() | {"violation_list": found}
+
+
+def junit(runs: Iterable[Mapping[str, Any]], title: str) -> str:
+    """One test case for each run, as CI systems read it."""
+    suite = ET.Element("testsuite", name=title)
+    counts = {"tests": 0, "failures": 0}
+    for run in runs:
+        counts["tests"] += 1
+        name = f"{run['scenario']} seed {run['seed']}"
+        case = ET.SubElement(suite, "testcase", classname=title, name=name, time=f"{run['wall_s']:.3f}")
+        texts = [f"{one['invariant']} at {one['at_us']} us: {one['text']}" for one in run["violations"]]
+        texts += [f"the fault {name} was expected and never fired" for name in run["idle_faults"]]
+        if texts:
+            counts["failures"] += 1
+            ET.SubElement(case, "failure", message=texts[0]).text = "\n".join(texts)
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def html(runs: Sequence[Mapping[str, Any]], sums: Totals, title: str) -> str:
+    """One page that needs nothing else."""
+    try:
+        from jinja2 import Environment  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ReportError(WHAT_IS_MISSING) from error
+    rules = {one.name: one.rule for one in INVARIANTS} | {
+        UNSEEN: "no exception stays without anybody seeing it"
+    }
+    return str(
+        Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        .from_string(_PAGE)
+        .render(
+            title=title,
+            sums=sums,
+            rules=rules,
+            failed=[run for run in runs if run["violations"] or run["idle_faults"]],
+            faults=sorted(sums.faults.items()),
+            slowest=sorted(runs, key=lambda run: -run["wall_s"])[:SLOWEST],
+            plots=_plots(runs, sums),
+        )
+    )
+
+
+def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
+    """Inline SVG: how often each fault fired, what the lasers gave, how fast the runs were."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ReportError(WHAT_IS_MISSING) from error
+    plots = []
+    if sums.faults:
+        names = sorted(sums.faults)
+        figure = Figure(figsize=(9, 1 + 0.18 * len(names)))
+        axes = figure.subplots()
+        axes.barh(names, [sums.faults[name]["runs"] for name in names], color="#d0d7de", label="runs")
+        axes.barh(names, [sums.faults[name]["fired"] for name in names], color="#1f6feb", label="fired")
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=7)
+        axes.set_xlabel("runs")
+        axes.legend()
+        plots.append(_svg(figure))
+    for name, text in (("pulses_true", "pulses of a run"), ("wall_s", "real time of a run, s")):
+        figure = Figure(figsize=(9, 2.4))
+        axes = figure.subplots()
+        axes.hist([run[name] for run in runs], bins=40, color="#1f6feb")
+        axes.set_xlabel(text)
+        axes.set_ylabel("runs")
+        plots.append(_svg(figure))
+    return plots
+
+
+def _svg(figure: Any) -> str:
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = drawn.getvalue()
+    return text[text.index("<svg") :]
+
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{{ title }}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #d0d7de; vertical-align: top; }
+.good { color: #1a7f37; } .bad { color: #cf222e; }
+svg { max-width: 100%; height: auto; }
+</style>
+<h1>{{ title }}</h1>
+<p class="{{ 'good' if sums.good else 'bad' }}">
+{{ sums.violations }} violations in {{ sums.seeds }} runs
+{%- if sums.idle_faults %}, {{ sums.idle_faults }} faults that were expected never fired{% endif %}.
+</p>
+<table>
+<tr><th>seeds</th><td>{{ sums.seeds }}</td></tr>
+<tr><th>simulated</th><td>{{ '%.0f' % sums.simulated_s }} s</td></tr>
+<tr><th>processor time</th><td>{{ '%.0f' % sums.wall_s }} s</td></tr>
+<tr><th>pulses</th><td>{{ sums.pulses }}</td></tr>
+<tr><th>faults that fired</th><td>{{ sums.faults_fired }}</td></tr>
+</table>
+{% if failed %}
+<h2>What failed</h2>
+<table>
+<tr><th>scenario</th><th>seed</th><th>promise</th><th>at</th><th>what happened</th></tr>
+{% for run in failed %}
+{% for one in run.violations %}
+<tr><td>{{ run.scenario }}</td><td>{{ run.seed }}</td><td>{{ one.invariant }}</td>
+<td>{{ '%.6f' % (one.at_us / 1e6) }} s</td><td>{{ one.text }}</td></tr>
+{% endfor %}
+{% for name in run.idle_faults %}
+<tr><td>{{ run.scenario }}</td><td>{{ run.seed }}</td><td></td><td></td>
+<td>the fault {{ name }} was expected and never fired</td></tr>
+{% endfor %}
+{% endfor %}
+</table>
+{% endif %}
+<h2>What was promised</h2>
+<table>
+<tr><th>promise</th><th>rule</th><th>broken</th><th>excused</th></tr>
+{% for name, rule in rules.items() %}
+<tr><td>{{ name }}</td><td>{{ rule }}</td>
+<td class="{{ 'bad' if sums.invariants.get(name) }}">{{ sums.invariants.get(name, 0) }}</td>
+<td>{{ sums.excused.get(name, 0) }}</td></tr>
+{% endfor %}
+</table>
+<h2>Faults</h2>
+<table>
+<tr><th>fault</th><th>runs</th><th>fired in</th></tr>
+{% for name, counts in faults %}
+<tr><td>{{ name }}</td><td>{{ counts.runs }}</td><td>{{ counts.fired }}</td></tr>
+{% endfor %}
+</table>
+<h2>Plots</h2>
+{% for plot in plots %}{{ plot | safe }}{% endfor %}
+<h2>The slowest runs</h2>
+<table>
+<tr><th>seed</th><th>real time</th><th>simulated</th></tr>
+{% for run in slowest %}
+<tr><td>{{ run.seed }}</td><td>{{ '%.2f' % run.wall_s }} s</td><td>{{ '%.0f' % run.simulated_s }} s</td></tr>
+{% endfor %}
+</table>
+</html>
+"""

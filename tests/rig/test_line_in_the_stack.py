@@ -1,0 +1,141 @@
+"""The whole stack on a line that is slow, noisy or pulled: nobody is hurt, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from protocols.messages import Heartbeat, PulseReport, Status
+from protocols.requests import Grant
+from rig.stack import Stack, plan_text
+from sim_device.line import Way
+from sim_device.simulator import Simulator
+from sim_device.vices import Delay, Drop, Echo, LampNoise, Noise, Overtake, Repeat, Split, Vice
+
+SHORT = plan_text(series="[20]")
+
+
+def balanced(stack: Stack) -> None:
+    assert stack.truth.aperture == 20
+    assert stack.recorded == stack.truth.total
+
+
+async def give(stack: Stack) -> None:
+    await stack.prepare(SHORT)
+    await stack.arm()
+    await stack.give_all()
+    balanced(stack)
+
+
+@pytest.mark.parametrize("baud", [115_200, 921_600])
+async def test_a_series_is_given_on_a_line_that_takes_its_time(baud: int) -> None:
+    async with Stack(seed=1) as stack:
+        stack.laser.work(lambda simulator: simulator.wire.set_device(baud))
+        await give(stack)
+
+
+@pytest.mark.parametrize(
+    "vice",
+    [Split(7, 100), Delay(2_000, 3_000), Echo(), Repeat(), Drop().only(Status, Heartbeat, probability=0.05)],
+    ids=lambda vice: type(vice).__name__,
+)
+async def test_a_series_is_given_in_spite_of(vice: Vice) -> None:
+    async with Stack(seed=2) as stack:
+        await stack.prepare(SHORT)
+        stack.line.to_device.vices = stack.line.to_host.vices = (vice,)
+        await stack.arm()
+        await stack.give_all()
+        balanced(stack)
+        assert vice.fired > 10
+
+
+async def test_bit_flips_at_each_lamp_trigger_lose_no_pulse() -> None:
+    """HZ-033: what the lamp's discharge garbles is asked for again."""
+
+    def ring(simulator: Simulator) -> None:
+        for way in (simulator.wire.to_device, simulator.wire.to_host):
+            vice = LampNoise(way, bits=4, rings_us=3_000)
+            way.add(vice)
+            simulator.observers.append(vice)
+
+    async with Stack(seed=3) as stack:
+        await stack.prepare(SHORT)
+        stack.laser.work(ring)
+        await stack.arm()
+        await stack.give_all()
+        balanced(stack)
+        assert sum(vice.fired for way in ways(stack) for vice in way.vices if isinstance(vice, Vice)) >= 10
+
+
+async def test_frames_half_a_second_late_end_emission_in_time() -> None:
+    """HZ-002: with heartbeats late, no challenge is answered in its 200 ms, and no pulse follows."""
+    async with Stack(seed=4) as stack:
+        await stack.prepare(SHORT)
+        await stack.arm()
+        await stack.fire(3)
+        late = Delay(500_000)
+        stack.line.to_device.add(late)
+        began_us = stack.laser.now_us
+        await asyncio.sleep(5)
+        assert late.fired
+        assert max(pulse.time_us for pulse in stack.truth.pulses) <= began_us + 250_000
+
+
+async def test_a_grant_that_is_replayed_gives_no_light() -> None:
+    """HZ-036: the permit of a captured frame is used up or void, whatever the foot does."""
+    async with Stack(seed=5) as stack:
+        await stack.prepare(SHORT)
+        again = Repeat(after_us=15_000_000, copies=3).only(Grant)
+        stack.line.to_device.add(again)
+        await stack.arm()
+        await stack.give_all()
+        balanced(stack)
+        stack.press()
+        await asyncio.sleep(60)
+        assert again.fired == 1
+        balanced(stack)
+
+
+async def test_noise_and_overtaking_keep_the_books() -> None:
+    async with Stack(seed=6) as stack:
+        await stack.prepare(SHORT)
+        noisy, late = Noise(0.0002).only(seed=1), Overtake(30_000).only(PulseReport, probability=0.3, seed=2)
+        stack.line.to_host.vices = (noisy, late)
+        await stack.arm()
+        stack.press()
+        await asyncio.sleep(30)
+        stack.line.to_host.vices = ()
+        await stack.until(lambda: stack.daemon.recorder.balanced, "every pulse recorded")
+        assert stack.recorded == stack.truth.total
+        assert stack.truth.aperture
+        assert noisy.fired
+        assert late.fired
+
+
+async def test_a_cable_pulled_by_the_scenarios_agenda_ends_emission_and_comes_back() -> None:
+    async with Stack(seed=7) as stack:
+        await stack.prepare(SHORT)
+        await stack.arm()
+        await stack.fire(3)
+        pulled_us = stack.laser.now_us + 123_000
+        stack.laser.work(lambda simulator: simulator.at(pulled_us, unplug))
+        stack.laser.work(lambda simulator: simulator.at(pulled_us + 4_000_000, plug))
+        await asyncio.sleep(2)
+        assert stack.status is None
+        await stack.until(lambda: stack.status is not None, "connected again")
+        await stack.until(lambda: stack.daemon.recorder.balanced, "every pulse recorded")
+        assert max(pulse.time_us for pulse in stack.truth.pulses) <= pulled_us + 250_000
+        assert stack.recorded == stack.truth.total
+
+
+def unplug(simulator: Simulator) -> None:
+    simulator.wire.unplug()
+
+
+def plug(simulator: Simulator) -> None:
+    simulator.wire.plug()
+
+
+def ways(stack: Stack) -> tuple[Way, Way]:
+    return stack.line.to_device, stack.line.to_host
