@@ -27,10 +27,13 @@ from protocols.interlocks import INTERLOCKS
 from protocols.messages import Message, layout
 from protocols.refusals import REFUSALS
 from protocols.states import TRANSITIONS, Event, State
+from sim_device.faults import NOT_THE_DEVICES, faults_of
+from sim_device.faults.describe import Described, describe, describe_trigger
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTICE = (
-    "<!-- Written by `make docs` from protocols/. Do not edit: change the declaration and run it again. -->"
+    "<!-- Written by `make docs` from the declarations. "
+    "Do not edit: change the declaration and run it again. -->"
 )
 TYPE_NAMES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "i": "i32"}
 ENUMERATIONS = [
@@ -58,7 +61,12 @@ def main() -> int:
 
 def documents() -> dict[str, str]:
     """Every generated document by its name under docs/."""
-    return {"interface.md": interface(), "states.md": state_diagram(), "faults.md": faults()}
+    return {
+        "interface.md": interface(),
+        "states.md": state_diagram(),
+        "faults.md": faults(),
+        "fault-injection.md": fault_injection(),
+    }
 
 
 def interface() -> str:
@@ -170,7 +178,53 @@ def faults() -> str:
             ("bit", "refusal", "what is in the way", "what to do"),
             [(refusal.value, f"`{refusal.name}`", row.text, row.action) for refusal, row in REFUSALS.items()],
         ),
+        "## On demand",
+        "What a simulated laser can be made to have: [fault-injection.md](fault-injection.md).",
     )
+
+
+def fault_injection() -> str:
+    """What can go wrong in the simulator on demand."""
+    known = describe()
+    head = ("fault", "what it is", "parameters", "hazards")
+    return _page(
+        "Faults on demand",
+        "What a simulated laser can have, by name. `picolase faults` lists it, a scenario file "
+        "(`picolase sim --scenario FILE`, `picolase simulate FILE`) puts it on a time line, and "
+        '`sim_device.faults.inject(simulator, "shutter-stuck", at_s=12.0, for_s=5.0)` does it in process. '
+        "Each fault counts how often it really fired: how often it changed something that would have been "
+        "different without it. A run whose expected fault never fired fails.",
+        "## When a fault comes",
+        "Exactly one of `at_s` and `on` in a scenario; in process neither means now.",
+        _table(
+            ("field", "allowed", "meaning"),
+            [(f"`{field.name}`", field.allowed, field.meaning) for field in describe_trigger()],
+        ),
+        *(
+            part
+            for group in dict.fromkeys(fault.group for fault in known)
+            for part in (
+                f"## {group}",
+                _table(head, [_fault_row(fault) for fault in known if fault.group == group]),
+            )
+        ),
+        "## Hazards",
+        "The rows of [hazards.csv](reference/hazards.csv), each with what puts it on trial. A row that no "
+        "device can have names what covers it instead.",
+        _table(
+            ("hazard", "put on trial by"),
+            [
+                (hazard, ", ".join(f"`{name}`" for name in faults_of(hazard)) or NOT_THE_DEVICES[hazard])
+                for hazard in sorted({*NOT_THE_DEVICES, *(one for fault in known for one in fault.hazards)})
+            ],
+        ),
+    )
+
+
+def _fault_row(fault: Described) -> tuple[str, ...]:
+    parameters = "<br>".join(f"`{one.short}`: {one.allowed}. {one.meaning}" for one in fault.parameters)
+    at_once = "" if fault.lasting else " Happens at once."
+    return f"`{fault.name}`", fault.meaning + at_once, parameters, " ".join(fault.hazards)
 
 
 # -- parts of the interface
