@@ -5,6 +5,7 @@ BIN := .venv/bin
 DEMO_READY := .venv/.ready
 DEV_READY := .venv/.ready-dev
 
+# Tracing what is covered costs a multiple of the long runs' time: only the two rooms the gate is about are traced.
 # -n auto: one worker a core. loadgroup: tests that share a thing stay together (@pytest.mark.xdist_group).
 PYTEST_FLAGS := -rs -n auto --dist loadgroup
 
@@ -28,8 +29,9 @@ demo: $(DEMO_READY) ## a simulated laser, daemon and broker carry out a whole tr
 	@$(BIN)/picolase demo
 
 test: $(DEV_READY) ## all tests; protocols/ and safety/ must be covered to the last branch
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --cov --cov-report=
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/protocols tests/safety --cov --cov-report=
 	@$(BIN)/python -m coverage report --include='protocols/*,safety/*' --fail-under=100
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --ignore tests/protocols --ignore tests/safety
 
 check: $(DEV_READY) ## format, style, types, import contracts, generated documents
 	$(BIN)/ruff format --check

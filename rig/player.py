@@ -239,10 +239,6 @@ class Player:
         if self.stack.store is not None and self.stack.running:
             self.stack.store.fill_disk() if full else self.stack.store.free_disk()
 
-    def line(self, *, plugged: bool) -> None:
-        """Pull the cable or put it back."""
-        self.stack.line.plug_in() if plugged else self.stack.line.unplug()
-
     # -- within
 
     async def _who(self) -> Who:
@@ -319,10 +315,6 @@ HostEvent = Callable[..., Coroutine[Any, Any, object] | None]
 HOST_EVENTS: Final[dict[str, HostEvent]] = {
     "kill-daemon": lambda player: player.daemon_runs(False),
     "start-daemon": lambda player: player.daemon_runs(True),
-    "unplug": lambda player: player.line(plugged=False),
-    "plug-in": lambda player: player.line(plugged=True),
-    "cut": lambda player: player.stack.line.cut(),
-    "mend": lambda player: player.stack.line.mend(),
     "fill-disk": lambda player: player.store(full=True),
     "free-disk": lambda player: player.store(full=False),
     "acknowledge": Player.acknowledge,
@@ -339,7 +331,7 @@ HOST_EVENTS: Final[dict[str, HostEvent]] = {
     "login-again": Player.login_again,
     "takeover": Player.takeover,
 }
-"""What can be asked of the daemon or done to it and its line, by the word a scenario uses.
+"""What can be asked of the daemon or done to it, by the word a scenario uses.
 
 `arm-laser`, because `arm` is the articulated arm's contact among the actions of the room.
 """

@@ -27,7 +27,7 @@ DURATION_MAX_S: Final = 1e6  # 11 days
 OWN_FAULT_FIELDS: Final = ("name", "expected")
 
 HOST_EVENTS: Final[Mapping[str, type[Body]]] = {
-    **dict.fromkeys(("kill-daemon", "start-daemon", "unplug", "plug-in", "cut", "mend"), Body),
+    **dict.fromkeys(("kill-daemon", "start-daemon"), Body),
     **dict.fromkeys(("fill-disk", "free-disk", "acknowledge", "open", "open-wrong", "resume"), Body),
     **dict.fromkeys(("abandon", "arm-laser", "standby", "stop", "calibrate", "resolve"), Body),
     **dict.fromkeys(("login-again", "takeover"), Body),

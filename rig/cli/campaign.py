@@ -80,7 +80,8 @@ def campaign(
             script = _script(scenario)
             jobs = campaigns.jobs_of(script, share.seeds(first_seed, seeds), chaos=not calm)
             progress = _Progress(len(range(first_seed + share.part - 1, first_seed + seeds, share.parts)))
-            keys = campaigns.run(jobs, results, _workers(workers, dask), on_result=progress.add)
+            with _workers(workers, dask) as hands:
+                keys = campaigns.run(jobs, results, hands, on_result=progress.add)
     except (campaigns.CampaignError, WorkersError) as error:
         raise CommandFailed(Exit.BAD_INPUT, f"{error}.") from error
     ours = [results[key] for key in keys]

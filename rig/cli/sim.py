@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +10,9 @@ import click
 
 from controller.cli.app import note
 from controller.cli.exits import CommandFailed, Exit
-from rig.cli.files import new_file
 
 if TYPE_CHECKING:
+    from rig.cli.recorder import Attach
     from rig.scenario import Scenario, Staged
     from sim_device.process import Options
     from sim_device.simulator import Simulator
@@ -114,6 +112,7 @@ def sim(
     Without --pty and --tcp it serves a pseudo-terminal at run/laser0. With --scenario it tells at the end how
     often each fault really fired, and fails if one that was expected to never did.
     """
+    from rig.cli.recorder import recorded  # noqa: PLC0415 # as below
     from sim_device.errors import SetupError  # noqa: PLC0415 # so that --help does not load a web server
     from sim_device.process import Options  # noqa: PLC0415
 
@@ -126,7 +125,7 @@ def sim(
         seed = 1 if loaded is None else loaded.seed
     options = Options(seed=seed, **given)
     try:
-        with _recorded(record, options, loaded) as attach:
+        with recorded(record, **_header(options, loaded)) as attach:
             if loaded is None:
                 _serve(options, attach)
             else:
@@ -135,51 +134,27 @@ def sim(
         raise click.ClickException(str(error)) from error
 
 
-Attach = Callable[["Simulator"], None]
-
-
 def _serve(options: Options, attach: Attach) -> None:
     from sim_device.process import run  # noqa: PLC0415 # as above
 
     asyncio.run(run(options, attach))
 
 
-@contextlib.contextmanager
-def _recorded(record: Path | None, options: Options, scenario: Scenario | None) -> Iterator[Attach]:
-    """What attaches a recorder, if one is wanted, to the one laser; its file is whole at the end."""
-    if record is None:
-        yield _nothing
-        return
-    from rig.recording import Recorder, Writer, header_of, packed  # noqa: PLC0415 # as above
+def _header(options: Options, scenario: Scenario | None) -> dict[str, Any]:
+    """What a recording says of the laser it begins with."""
+    from rig.recording import packed  # noqa: PLC0415 # as above
     from sim_device.memory import MEMORY_NAME  # noqa: PLC0415
 
     image = b""
     if options.state is not None and (options.state / MEMORY_NAME).exists():
         image = (options.state / MEMORY_NAME).read_bytes()
-    recorders: list[Recorder] = []
-    with new_file(record) as file:
-
-        def attach(simulator: Simulator) -> None:
-            header = header_of(
-                simulator,
-                start="cold",
-                seed=options.seed,
-                serial=options.serial,
-                memory=packed(image),
-                scenario="" if scenario is None else scenario.script.name,
-            )
-            recorders.append(Recorder(simulator, Writer(header, file)))
-
-        try:
-            yield attach
-        finally:
-            for recorder in recorders:
-                recorder.close()
-    note(f"{record}: look at it with `picolase replay {record}`.")
-
-
-def _nothing(_: Simulator) -> None:
-    pass
+    return {
+        "start": "cold",
+        "seed": options.seed,
+        "serial": options.serial,
+        "memory": packed(image),
+        "scenario": "" if scenario is None else scenario.script.name,
+    }
 
 
 def _refuse_conflicts(

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all chance (default: the scenario's own).")
+@click.option("--record", type=click.Path(path_type=Path), help="Record the laser's side into this new file.")
 @json_option
-def simulate(scenario: Path, seed: int | None, as_json: bool) -> None:
+def simulate(scenario: Path, seed: int | None, record: Path | None, as_json: bool) -> None:
     """Run daemon, line, firmware and plant through SCENARIO in virtual time, and judge by the plant's truth.
 
     The same seed gives the same bytes: `trace_sha256` sums up the line's traffic, the light and the records.
     Ends with 1 when a promise was broken, or when a fault that was expected never fired.
     """
+    from rig.cli.recorder import recorded  # noqa: PLC0415 # as below
     from rig.scenario import read_scenario  # noqa: PLC0415 # so that --help does not load the whole stack
     from rig.simulate import simulate as run  # noqa: PLC0415 # as above
 
@@ -35,7 +37,9 @@ def simulate(scenario: Path, seed: int | None, as_json: bool) -> None:
             f"{scenario}: has no part for the host (a table [host] with the plan): "
             f"run it with `picolase sim --scenario {scenario}`.",
         )
-    result = run(loaded.script, loaded.seed if seed is None else seed, clock=time.perf_counter)
+    seed = loaded.seed if seed is None else seed
+    with recorded(record, start=loaded.script.start, seed=seed, scenario=loaded.script.name) as attach:
+        result = run(loaded.script, seed, clock=time.perf_counter, attach=attach)
     if as_json:
         print_json(told(result))
     else:

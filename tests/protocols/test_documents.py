@@ -15,7 +15,7 @@ from protocols.scpi import TREE
 from protocols.states import TRANSITIONS, Event, State
 from tools import generate
 
-NAMES = {"interface.md", "states.md", "faults.md"}
+NAMES = {"interface.md", "states.md", "faults.md", "fault-injection.md"}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, docs: Path, *arguments: str) -> int:

@@ -64,7 +64,7 @@ DOOR = scene("door", 12.0, at(4.5, "door", to="open"), at(5.5, "door", to="close
 DOOR_HELD = scene("door held", 12.0, at(4.5, "door", to="open"), at(11.0, "door", to="close"))
 ESTOP = scene("emergency stop", 12.0, at(4.5, "estop", to="press"), at(10.5, "estop", to="release"))
 FOOT = scene("foot", 8.0, at(4.5, "foot", to="release"), at(5.5, "foot", to="press"))
-CUT = scene("cut line", 12.0, at(4.5, "cut"), at(6.5, "mend"))
+CUT = scene("cut line", 12.0, at(4.5, "cable", to="cut"), at(6.5, "cable", to="mend"))
 SPOT = scene("spot", 8.0, at(4.5, "spot", spot_mm=2.5), at(6.5, "spot", spot_mm=3.5))
 CALIBRATION = Script("calibration", 8.0, PLAN, operator="none", events=(
     at(2.0, "acknowledge"), at(3.0, "dock"), at(3.5, "calibrate"), at(7.0, "undock"),

@@ -10,10 +10,13 @@ from click.testing import CliRunner, Result
 
 from controller.cli.exits import CommandFailed
 from rig.cli.recordings import diff, replay, vcd
+from rig.cli.simulate import simulate
 from rig.laser import cold_laser
-from rig.recording import Event, Header, Recorder, Recording, Writer
+from rig.recording import Event, Header, Recorder, Recording, Writer, load
 from sim_device.operator import perform
 from tests.rig.test_likeness import ASKED, captured, of_another_life
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 def recorded(path: Path, *, seed: int = 3, header: Header | None = None) -> Path:
@@ -107,3 +110,15 @@ def test_an_event_too_long_for_the_screen_is_cut(tmp_path: Path) -> None:
         )
     )
     assert max(map(len, text.splitlines())) < 300
+
+
+@pytest.mark.parametrize("name", ["cable-pulled-in-a-series", "shutter-sticks-in-a-series", "noisy-line"])
+def test_a_whole_stack_run_is_recorded_and_its_laser_replays_bit_for_bit(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "run.jsonl"
+    arguments = [str(SCENARIOS / f"{name}.toml"), "--seed", "11", "--record", str(file)]
+    result = CliRunner().invoke(simulate, arguments)
+    assert result.exit_code == 0, result.output
+    recording = load(file)
+    assert {event.kind for event in recording.events} >= {">wire", "<wire", "act", "pulse", "lines"}
+    assert recording.header.start == "warm"
+    assert CliRunner().invoke(replay, [str(file)]).exit_code == 0

@@ -96,7 +96,7 @@ def test_an_operator_who_does_nothing_gives_nothing() -> None:
 def test_the_operator_goes_on_after_a_trip_a_lost_line_and_a_killed_daemon() -> None:
     events = (
         Happening(4.0, "door", {"to": "open"}), Happening(5.0, "door", {"to": "close"}),
-        Happening(9.0, "unplug"), Happening(10.0, "plug-in"),
+        Happening(9.0, "cable", {"to": "unplug"}), Happening(10.0, "cable", {"to": "plug"}),
         Happening(15.0, "kill-daemon"),
     )  # fmt: skip
     result = played(Script("trouble", 45.0, plan_text(series=[20, 20, 20]), events=events))
