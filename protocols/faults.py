@@ -50,6 +50,10 @@ class Fault(enum.IntEnum):
     GATE_CHANNEL = 37
     HV_CHANNEL = 38
     WARM_UP_TIMEOUT = 39
+    ESTOP_DISAGREES = 40
+    COVER_DISAGREES = 41
+    DOCK_DISAGREES = 42
+    PORT_DARK = 43
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,5 +283,26 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
         "the coolant did not reach its window in 30 minutes",
         "check heater and coolant, then acknowledge",
         quantel="IQS.b",
+    ),
+    Fault.ESTOP_DISAGREES: FaultRow(
+        "emergency stop contacts disagree",
+        "the two contacts of the emergency stop differed for more than 50 ms",
+        "call service: one of its channels does not work; acknowledge when both answer again",
+    ),
+    Fault.COVER_DISAGREES: FaultRow(
+        "housing cover contacts disagree",
+        "the two contacts of the housing cover differed for more than 50 ms",
+        "call service: one of its channels does not work; acknowledge when both answer again",
+    ),
+    Fault.DOCK_DISAGREES: FaultRow(
+        "calibration port contacts disagree",
+        "the two contacts of the calibration port differed for more than 50 ms during a calibration",
+        "put the handpiece into the port fully, or take it out, then acknowledge; if it returns, service",
+    ),
+    Fault.PORT_DARK: FaultRow(
+        "no light in the calibration port",
+        "a shot of the calibration went through the shutter, and the port's meter did not see it",
+        "keep everybody's eyewear on; see that the handpiece is in the port and its window clean, "
+        "then acknowledge",
     ),
 }

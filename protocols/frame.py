@@ -113,17 +113,25 @@ class Decoder:
     def feed(self, data: bytes) -> list[Frame | ParseError]:
         """Frames and errors that `data` completes, in order."""
         found: list[Frame | ParseError] = []
+        whole = 1 < len(data) <= ENCODED_MAX + 1 and data.find(DELIMITER) == len(data) - 1
+        if whole and not (self._buffer or self._dropping):  # one frame, as most come
+            self._decode(data[:-1], found)
+            return found
         *ended, rest = data.split(DELIMITER)
         for piece in ended:
             self._take(piece, found)
             encoded, self._buffer, self._dropping = self._buffer, b"", False
             if encoded:
-                try:
-                    found.append(decode(encoded))
-                except ParseError as error:
-                    found.append(error)
+                self._decode(encoded, found)
         self._take(rest, found)
         return found
+
+    @staticmethod
+    def _decode(encoded: bytes, found: list[Frame | ParseError]) -> None:
+        try:
+            found.append(decode(encoded))
+        except ParseError as error:
+            found.append(error)
 
     def _take(self, piece: bytes, found: list[Frame | ParseError]) -> None:
         if self._dropping:

@@ -20,6 +20,7 @@ from typing import Final
 
 from protocols import timing
 from protocols.frame import DELIMITER, Decoder, Frame, ParseError, encode
+from protocols.frozen import quick
 from protocols.interface import INTERFACE_HASH
 from protocols.messages import Channel, Connect, Connected, Message, Nak, NakReason, Sender, Stop, Stopped
 from protocols.requests import ReadCounters, Request
@@ -77,6 +78,7 @@ class Abandoned:
     sent: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Received:
     """An out-of-band message; `lost` counts the ones missing before it."""

@@ -124,6 +124,7 @@ class Leave(enum.IntEnum):
     FOOT_HELD = 12  # the foot was down when READY was due
     NOT_CALIBRATED = 13
     INTENT = 14  # the host's heartbeat disagreed about what is armed three times running
+    TRIGGER = 15  # the strap of the internal trigger was fitted or removed under a permit
 
 
 class NakReason(enum.IntEnum):
@@ -193,9 +194,7 @@ def _count(meaning: str, unit: str = "") -> Any:
 
 
 # Field kinds that several messages share.
-Boot = Annotated[
-    int, u32("", 1, U32_MAX, "number of this start of the device, counted in non-volatile memory")
-]
+Boot = Annotated[int, u32("", 1, U32_MAX, "number of this start of the device, counted over its life")]
 DeviceTime = Annotated[int, _count("device time since boot", "us")]
 Wavelength = Annotated[int, u16("nm", 0, 2000, "active wavelength; 0 = no module identified")]
 ModeWidth = Annotated[int, u16("ps", 0, 2000, "nominal pulse width of the mode; 0 = none")]
@@ -323,7 +322,7 @@ class Status(Message):
     hv_inhibited: Annotated[bool, Bool("read back: the charger cannot run")]
     indicator_on: Annotated[bool, Bool("emission indicator lit, by its measured current")]
     aiming_on: Annotated[bool, Bool("aiming beam on, by its measured power")]
-    docked: Annotated[bool, Bool("handpiece in the calibration port")]
+    docked: Annotated[bool, Bool("handpiece in the calibration port, by both of its contacts")]
     calibrated: Annotated[bool, Bool("a valid energy calibration holds")]
     pulse_number: PulseNumber
     reports_waiting: Annotated[int, u16("", 0, 65_535, "pulse reports not yet acknowledged")]

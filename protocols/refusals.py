@@ -43,6 +43,8 @@ class Refusal(enum.IntEnum):
     DOCKED = 29
     SESSION = 30
     BEAM = 31
+    DOCK_DISAGREES = 32
+    TRIGGER = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,14 @@ REFUSALS: Final[dict[Refusal, RefusalRow]] = {
     _R.DOCKED: _T("the handpiece is still in the calibration port", "take the handpiece out of the port"),
     _R.SESSION: _T("the session is not the live one", "connect again"),
     _R.BEAM: _T("the permit's beam path is not the one that was armed", "arm again for this beam path"),
+    _R.DOCK_DISAGREES: _T(
+        "the two contacts of the calibration port disagree",
+        "put the handpiece into the port fully, or take it out; if it stays so, call service",
+    ),
+    _R.TRIGGER: _T(
+        "the permit is for another trigger than the laser has",
+        "remove the strap of the internal trigger, or fit it for a service plan that says so",
+    ),
 }
 
 

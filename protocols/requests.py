@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import zlib
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -30,6 +31,13 @@ from protocols.messages import (
     Wavelength,
 )
 from protocols.states import State
+
+
+class Trigger(enum.IntEnum):
+    """What may fire under a permit."""
+
+    FOOT = 0  # a fresh press of the footswitch
+    INTERNAL = 1  # the permit itself, while the strap of the internal trigger is fitted: rigs and service
 
 
 class Request(Message):
@@ -371,6 +379,7 @@ class Grant(Request):
     stop_epoch: Annotated[int, u32("", 0, U32_MAX, "the epoch the host saw last")]
     pulses: Annotated[int, u16("", 1, 65_535, "pulses it allows")]
     beam: Annotated[Beam, Choice(Beam, "aperture, or rehearsal into the closed shutter")]
+    trigger: Annotated[Trigger, Choice(Trigger, "what may fire; INTERNAL if and only if its strap is fitted")]
     wavelength_nm: Wavelength
     mode_width_ps: ModeWidth
     rep_rate_mhz: Rate

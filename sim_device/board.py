@@ -36,7 +36,8 @@ class Inputs:
     foot_a_closed: bool = _line(False, "", "footswitch, first contact: closed = pressed")
     foot_b_closed: bool = _line(False, "", "footswitch, second contact: closed = pressed")
     internal_trigger_strap: bool = _line(False, "", "strap that lets rigs and service fire without a foot")
-    docked: bool = _line(False, "", "handpiece in the calibration port")
+    docked_a_closed: bool = _line(False, "", "handpiece in the calibration port, first contact")
+    docked_b_closed: bool = _line(False, "", "handpiece in the calibration port, second contact")
     # handpiece and wavelength module, by their identity chips
     handpiece: int = _line(
         int(Handpiece.NONE), "", "identity of the handpiece (protocols.messages.Handpiece)"

@@ -10,6 +10,7 @@ from sim_device.board import lines_of
 from sim_device.faults import Injector, clear, inject
 from sim_device.faults.describe import describe, describe_trigger
 from sim_device.firmware.memory import NonVolatile
+from sim_device.memory import RamMemory, behind
 from sim_device.operator import perform
 from sim_device.plant.truth import KEPT_PULSES
 from sim_device.simulator import Simulator
@@ -153,7 +154,11 @@ class Hands:
         if watchers:
             raise HandError(f"restore = {name!r}: a {watchers[0]} is at work; it cannot go back: end it")
         self._owner.sync()
-        self._owner.exchange(snapshot.restored(self.simulator.memory))
+        try:
+            simulator = snapshot.restored(behind(self.simulator.memory))
+        except OSError as error:
+            raise HandError(f"restore = {name!r}: the memory's file cannot be written: {error}") from error
+        self._owner.exchange(simulator)
         return self.simulator.now_us
 
     def forget(self, name: str) -> None:
@@ -229,7 +234,9 @@ class Hands:
     def device(self) -> dict[str, Any]:
         """The firmware's own counters, read from its non-volatile memory."""
         self._owner.sync()
-        stored = NonVolatile(self.simulator.memory)
+        memory = RamMemory(self.simulator.memory.size)
+        memory.put(behind(self.simulator.memory).image())  # a copy: the device itself reads nothing
+        stored = NonVolatile(memory)
         return {
             "pulse_number": stored.pulse_number,
             "acknowledged": stored.acknowledged,

@@ -213,7 +213,7 @@ class Line:
         self.to_host = Way(self)
         self.plugged = True
         self.device_baud = 0
-        self._severed = False
+        self.severed = False  # nothing passes, and neither side is told
         self._host = (0, BYTE_BITS)
 
     def opposite(self, way: Way) -> Way:
@@ -245,16 +245,16 @@ class Line:
 
     def unplug(self) -> None:
         """Pull the plug at the host's end: whoever serves the line takes its port away."""
-        self._break(severed=self._severed, plugged=False)
+        self._break(severed=self.severed, plugged=False)
 
     def plug(self) -> None:
         """Put it back."""
-        self._break(severed=self._severed, plugged=True)
+        self._break(severed=self.severed, plugged=True)
 
     def _break(self, *, severed: bool, plugged: bool) -> None:
-        if (severed, plugged) == (self._severed, self.plugged):
+        if (severed, plugged) == (self.severed, self.plugged):
             return
-        self._severed, self.plugged = severed, plugged
+        self.severed, self.plugged = severed, plugged
         for way in (self.to_device, self.to_host):
             way.break_off(broken=severed or not plugged)
 

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocols.messages import Handpiece
+from sim_device.knobs import CUT, FOOT, SUPPLY, UNPLUGGED, turn
 from sim_device.line import BYTE_BITS
-from sim_device.plant import Plant
 from sim_device.simulator import Simulator
 
 
@@ -122,28 +122,25 @@ def _contact(name: str, good: str) -> Callable[[Simulator, Any, int], None]:
     """Set the contact `name` true when the body says `good`, false otherwise."""
 
     def apply(simulator: Simulator, body: Any, now_us: int) -> None:
-        _set(simulator, now_us, name, body.to == good)
+        _set(simulator, name, body.to == good)
 
     return apply
 
 
 def _dock(docked: bool) -> Callable[[Simulator, Any, int], None]:
-    return lambda simulator, _, now_us: _set(simulator, now_us, "docked", docked)
+    return lambda simulator, _, now_us: _set(simulator, "docked", docked)
 
 
-def _set(simulator: Simulator, now_us: int, contact: str, value: object) -> None:
-    simulator.act(lambda plant: setattr(plant.contacts, contact, value), now_us)
+def _set(simulator: Simulator, contact: str, value: object) -> None:
+    turn(simulator, f"plant.contacts.{contact}", value)
 
 
 def _foot(simulator: Simulator, body: PressRelease, now_us: int) -> None:
-    def step(plant: Plant) -> None:
-        plant.foot.move(now_us, body.to == "press")
-
-    simulator.act(step, now_us)
+    turn(simulator, FOOT, body.to == "press")
 
 
 def _plug(simulator: Simulator, body: Plug, now_us: int) -> None:
-    _set(simulator, now_us, "handpiece", Handpiece[body.name])
+    _set(simulator, "handpiece", Handpiece[body.name])
 
 
 def _turn(simulator: Simulator, body: Turn, now_us: int) -> None:
@@ -152,16 +149,18 @@ def _turn(simulator: Simulator, body: Turn, now_us: int) -> None:
         raise ActionError(
             f"spot.spot_mm = {body.spot_mm}: {plugged.name} has no zoom ring; plug the handpiece ZOOM first"
         )
-    _set(simulator, now_us, "zoom_um", round(body.spot_mm * 1000))
+    _set(simulator, "zoom_um", round(body.spot_mm * 1000))
 
 
 def _module(simulator: Simulator, body: Module, now_us: int) -> None:
-    _set(simulator, now_us, "wavelength_nm", body.wavelength_nm)
+    _set(simulator, "wavelength_nm", body.wavelength_nm)
 
 
 def _cable(simulator: Simulator, body: Cable, now_us: int) -> None:
-    wire = simulator.wire
-    {"cut": wire.cut, "mend": wire.mend, "unplug": wire.unplug, "plug": wire.plug}[body.to]()
+    if body.to in {"cut", "mend"}:
+        turn(simulator, CUT, body.to == "cut")
+    else:
+        turn(simulator, UNPLUGGED, body.to == "unplug")
 
 
 def _host_port(simulator: Simulator, body: HostPort, now_us: int) -> None:
@@ -169,7 +168,7 @@ def _host_port(simulator: Simulator, body: HostPort, now_us: int) -> None:
 
 
 def _power(simulator: Simulator, body: CutReturn, now_us: int) -> None:
-    simulator.set_power(body.to == "return", now_us)
+    turn(simulator, SUPPLY, body.to == "return")
 
 
 ACTIONS: Final[dict[str, Action]] = {

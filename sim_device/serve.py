@@ -57,7 +57,7 @@ class Port:
         self._laser = laser
         self._places: list[Place] = []
         self._plugged = True
-        self._settled = (0, 1)
+        self._settled: tuple[int, int] | None = (0, 1)
 
     @property
     def baud(self) -> int:
@@ -76,6 +76,10 @@ class Port:
         self._settled = baud, stop_bits
         simulator = self._laser()
         perform(simulator, "host-port", {"baud": baud, "stop_bits": stop_bits}, simulator.now_us)
+
+    def unsettle(self) -> None:
+        """Another laser is behind it: it has to be told what the clients have set."""
+        self._settled = None
 
     def write(self, data: bytes) -> None:
         """Give `data` to every attached client; to nobody if there is none, as a UART does."""
@@ -185,10 +189,11 @@ class Pump:
         self.perform(_nothing)
 
     def exchange(self, simulator: Simulator) -> None:
-        """Go on with another simulator, from its own time on."""
-        self.sync()
+        """Go on with another simulator, from its own time on; the former does nothing any more."""
         self.simulator = simulator
+        self._real_us = self._clock_us()
         self._device_us, self._speed = simulator.now_us, self._wanted_speed()
+        self.wire.unsettle()
         self.perform(_nothing)
 
     def _receive(self, receive: Callable[[bytes, int], None], data: bytes) -> None:

@@ -133,12 +133,19 @@ class Simulator:
         state = getattr(self.firmware, "state", None)
         return state if isinstance(state, State) else None
 
-    def advance(self, to_us: int) -> None:
-        """Let everything happen that is due up to and including `to_us`; ValueError for a time gone by."""
+    def advance(self, to_us: int) -> int:
+        """Let everything happen that is due up to and including `to_us`; ValueError for a time gone by.
+
+        Returns `next_event_us`.
+        """
         if to_us < self.now_us:
             raise ValueError(f"to_us = {to_us} lies before {self.now_us}: time does not go backwards")
+        plant, truth = self.plant, self.plant.truth
         while (due_us := self.next_event_us) <= to_us:
-            self._reach(due_us)
+            plant.advance(due_us)
+            self.now_us = due_us
+            if truth.total != self._pulses_shown:
+                self._show_pulses()
             if due_us >= self._agenda_us:
                 self._do_agenda()
             elif due_us >= self._boot_us:
@@ -149,10 +156,12 @@ class Simulator:
                 self._deliver()
             elif due_us >= self._wake_us:
                 self._step()
-            if self.plant.changed and self.running:
+            if plant.changed and self.running:
                 self._step()
-        if to_us > self.now_us:
-            self._reach(to_us)
+        if to_us > self.now_us:  # nothing is due up to then
+            plant.advance(to_us)
+            self.now_us = to_us
+        return due_us
 
     def at(self, when_us: int, work: Callable[[Simulator], None]) -> None:
         """Put `work` on the agenda: it is called with the simulator at `when_us`, before all else due then.
@@ -187,8 +196,7 @@ class Simulator:
         """Fetch what has come from the binary port to the host since the last call."""
         if not self._sent:
             return b""
-        data = bytes(self._sent)
-        self._sent.clear()
+        data, self._sent = bytes(self._sent), bytearray()
         return data
 
     def console_sent(self) -> bytes:
@@ -265,12 +273,6 @@ class Simulator:
         finally:
             self.on_agenda = False
 
-    def _reach(self, now_us: int) -> None:
-        self.plant.advance(now_us)
-        self.now_us = now_us
-        if self.plant.truth.total != self._pulses_shown:
-            self._show_pulses()
-
     def _show_pulses(self) -> None:
         truth = self.plant.truth
         unseen = truth.total - self._pulses_shown
@@ -309,10 +311,11 @@ class Simulator:
             inputs = replace(inputs)
             for disturbance in self.disturbances:
                 disturbance.alter_inputs(now_us, inputs)
-        step = firmware.step(self._processor_us(now_us), inputs, received, console)
+        ahead_us = self._processor_us(now_us) - now_us if self._drift_ppm else self._ahead_us
+        step = firmware.step(now_us + ahead_us, inputs, received, console)
         wake_us = step.wake_us
         if wake_us < NEVER:
-            wake_us = self._simulator_us(wake_us) if self._drift_ppm else wake_us - self._ahead_us
+            wake_us = self._simulator_us(wake_us) if self._drift_ppm else wake_us - ahead_us
         if wake_us <= now_us:
             raise RuntimeError(f"the firmware asks to be woken at {wake_us}, not after {now_us}")
         self._wake_us = wake_us
@@ -328,7 +331,8 @@ class Simulator:
                 self._send(self.wire.to_host, step.sent)
         if step.console:
             self._keep(self._console_sent, step.console)
-        if self.watchdog.see(now_us, outputs.watchdog_kicks):
+        watchdog = self.watchdog
+        if outputs.watchdog_kicks != watchdog.kicks and watchdog.see(now_us, outputs.watchdog_kicks):
             self._bite()
 
     def _send(self, way: Way, data: bytes) -> None:
@@ -376,4 +380,5 @@ class Simulator:
     def _keep(self, buffer: bytearray, data: bytes) -> None:
         room = SENT_MAX - len(buffer)
         buffer += data[:room]
-        self.bytes_lost += max(0, len(data) - room)
+        if len(data) > room:
+            self.bytes_lost += len(data) - room

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from sim_device.board import Memory
-from sim_device.memory import RamMemory
+from sim_device.memory import DeviceMemory, RamMemory, behind
 from sim_device.simulator import Simulator
 
 
@@ -18,27 +17,28 @@ class Snapshot:
 
     def __init__(self, simulator: Simulator) -> None:
         self.now_us = simulator.now_us
-        memory = simulator.memory
+        memory = behind(simulator.memory)
         self._memory = RamMemory(memory.size)
-        self._memory.write(0, memory.read(0, memory.size))
+        self._memory.put(memory.image())
         self._saved = _copied(simulator, memory, self._memory)
 
-    def restored(self, memory: Memory) -> Simulator:
-        """A simulator in this state, whose memory is `memory`: it is overwritten.
+    def restored(self, memory: DeviceMemory) -> Simulator:
+        """A simulator in this state, whose memory is `memory`: it is overwritten, whatever its flaws are.
 
-        Raises ValueError when the memory has another size, OSError when it cannot be written.
+        Raises ValueError when the memory has another size, OSError when its file cannot be written.
         """
         if memory.size != self._memory.size:
             raise ValueError(f"the memory has {memory.size} bytes, the snapshot's has {self._memory.size}")
-        memory.write(0, self._memory.read(0, self._memory.size))
+        memory.put(self._memory.image())
         return _copied(self._saved, self._memory, memory)
 
 
-def _copied(simulator: Simulator, old: Memory, new: Memory) -> Simulator:
-    """A copy with `new` in the place of the memory `old`, wherever it is known."""
+def _copied(simulator: Simulator, old: DeviceMemory, new: DeviceMemory) -> Simulator:
+    """A copy with `new` in the place of the memory `old`, wherever it is known, and flawed alike."""
     everybody = simulator.observers
     simulator.observers = [observer for observer in everybody if not observer.watches_only]
     try:
-        return copy.deepcopy(simulator, {id(old): new})
+        twin, new.flaws = copy.deepcopy((simulator, old.flaws), {id(old): new})
     finally:
         simulator.observers = everybody
+    return twin

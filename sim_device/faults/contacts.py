@@ -85,6 +85,26 @@ class CoverContactWelded(Misread):
         return {f"cover_{self.channel}_closed": True}
 
 
+class DockContactWelded(Misread):
+    """One contact of the calibration port is welded: it reads in the port when the handpiece is out of it."""
+
+    name: ClassVar = "dock-contact-welded"
+    hazards: ClassVar = ("HZ-021",)
+    channel: Channel = Field("a", description="Which of its two contacts.")
+
+    def read(self, lines: Inputs) -> dict[str, Any]:
+        """Closed."""
+        return {f"docked_{self.channel}_closed": True}
+
+
+class StrapBridged(Misread):
+    """The strap of the internal trigger reads fitted, and is not: a stray conductor on the board."""
+
+    name: ClassVar = "strap-bridged"
+    hazards: ClassVar = ("HZ-001", "HZ-021")
+    levels: ClassVar = {"internal_trigger_strap": True}
+
+
 class FootContactWelded(Misread):
     """A contact of the footswitch is welded: it reads pressed when the foot is lifted."""
 

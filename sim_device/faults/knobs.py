@@ -3,89 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from operator import attrgetter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
 from sim_device.board import Inputs, Outputs
 from sim_device.faults.fault import Fault
+from sim_device.knobs import Knobs
 from sim_device.plant import TruePulse
-from sim_device.simulator import Observer, Simulator
-
-CLOCK: Final = "processor.drift_ppm"
-CUT: Final = "wire.cut"
-UNPLUGGED: Final = "wire.unplugged"
-
-
-def _drift(simulator: Simulator, ppm: Any) -> None:
-    simulator.drift(ppm, simulator.now_us)
-
-
-def _cut(simulator: Simulator, cut: Any) -> None:
-    (simulator.wire.cut if cut else simulator.wire.mend)()
-
-
-def _unplug(simulator: Simulator, unplugged: Any) -> None:
-    (simulator.wire.unplug if unplugged else simulator.wire.plug)()
-
-
-_CALLED: Final = {CLOCK: (0, _drift), CUT: (False, _cut), UNPLUGGED: (False, _unplug)}
-"""Knobs that are turned by a call, with what is healthy; all others are attributes, by their path."""
-
-
-class Knobs(Observer):
-    """Who holds which knob of a simulator: the latest turn counts, the last to let go leaves it healthy.
-
-    It hangs among the observers, so that a copy of the simulator has its own.
-    """
-
-    def __init__(self) -> None:
-        self._healthy: dict[str, Any] = {}
-        self._holders: dict[str, list[tuple[Knob, Any]]] = {}
-
-    @classmethod
-    def of(cls, simulator: Simulator) -> Knobs:
-        """The knobs of this simulator."""
-        for observer in simulator.observers:
-            if isinstance(observer, Knobs):
-                return observer
-        knobs = cls()
-        simulator.observers.append(knobs)
-        return knobs
-
-    def hold(self, simulator: Simulator, path: str, holder: Knob) -> None:
-        """The holder's value counts from now on; `turn` brings it to the plant."""
-        if path not in self._healthy:
-            self._healthy[path] = _CALLED[path][0] if path in _CALLED else attrgetter(path)(simulator)
-        value = holder.value(self._healthy[path])
-        self._holders.setdefault(path, []).append((holder, value))
-
-    def turn(self, simulator: Simulator, path: str) -> None:
-        """Bring the plant what counts."""
-        self._write(simulator, path, self._holders[path][-1][1])
-
-    def release(self, simulator: Simulator, path: str, holder: Knob) -> None:
-        """Let go; the holder before, if any, counts again."""
-        left = [held for held in self._holders.get(path, ()) if held[0] is not holder]
-        self._holders[path] = left
-        self._write(simulator, path, left[-1][1] if left else self._healthy[path])
-        if not left:
-            del self._holders[path], self._healthy[path]
-
-    def rules(self, path: str, holder: Knob) -> bool:
-        """Whether this holder's turn counts, and differs from the healthy value."""
-        held = self._holders.get(path, [])
-        return bool(held) and held[-1][0] is holder and held[-1][1] != self._healthy[path]
-
-    @staticmethod
-    def _write(simulator: Simulator, path: str, value: Any) -> None:
-        if path in _CALLED:
-            _CALLED[path][1](simulator, value)
-            return
-        owner, _, name = path.rpartition(".")
-        part = attrgetter(owner)(simulator)
-        simulator.act(lambda _: setattr(part, name, value), simulator.now_us)
+from sim_device.simulator import Simulator
 
 
 class Knob(Fault):
@@ -117,7 +43,7 @@ class Knob(Fault):
         self._knobs = Knobs.of(simulator)
         self._knobs.hold(simulator, self.path, self)
         # What it will spoil it spoils now: the firmware may end the situation as soon as it sees it.
-        self.stepped(simulator.now_us, simulator.plant.inputs, simulator.firmware.outputs)
+        self.look(simulator)
         self._knobs.turn(simulator, self.path)
 
     def end(self, simulator: Simulator) -> None:
@@ -131,6 +57,10 @@ class Knob(Fault):
     def rules(self) -> bool:
         """Whether the knob stands where this fault turned it, and that is not where it belongs."""
         return self._knobs is not None and self._knobs.rules(self.path, self)
+
+    def look(self, simulator: Simulator) -> None:
+        """See whether it makes a difference, now that the knob was turned."""
+        self.stepped(simulator.now_us, simulator.plant.inputs, simulator.firmware.outputs)
 
     def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
         """Look whether it makes a difference now."""

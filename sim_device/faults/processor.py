@@ -10,8 +10,10 @@ from pydantic import Field, PrivateAttr
 
 from sim_device.board import Outputs
 from sim_device.faults.fault import Fault
-from sim_device.faults.knobs import CLOCK, CountedKnob, Knob
+from sim_device.faults.knobs import CountedKnob, Knob
 from sim_device.firmware.memory import NonVolatile
+from sim_device.knobs import CLOCK, SUPPLY, Knobs
+from sim_device.memory import Alteration, RamMemory, behind
 from sim_device.simulator import Simulator
 
 _U32: Final = 2**32
@@ -67,31 +69,48 @@ class ClockDrifts(Knob):
         return True
 
 
-class PowerCut(Fault):
+class PowerCut(Knob):
     """The device's supply is cut, and comes back when the fault ends."""
 
     name: ClassVar = "power-cut"
     hazards: ClassVar = ("HZ-003", "HZ-024")
-    _cut: bool = PrivateAttr(False)
+    knob: ClassVar = SUPPLY
+
+    def value(self, healthy: Any) -> Any:
+        """Off."""
+        return False
+
+    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
+        """It would be there but for this fault; under another cut it makes no difference yet."""
+        return True if simulator.plant.powered or Knobs.of(simulator).is_alone(self.path) else None
+
+
+class _Altered(Fault):
+    """Memory altered behind the firmware's back; it fires when the firmware reads what was altered."""
+
+    lasting: ClassVar = False
+    _alterations: list[Alteration] = PrivateAttr(default_factory=list)
+
+    @property
+    def fired(self) -> int:
+        """How often the firmware came upon it; what it wrote over first has not fired."""
+        return sum(alteration.seen for alteration in self._alterations)
 
     def begin(self, simulator: Simulator) -> None:
-        """Cut it, unless it is off already."""
-        self._cut = simulator.plant.powered
-        self._fired += self._cut
-        simulator.set_power(False, simulator.now_us)
+        """Alter it."""
+        memory = behind(simulator.memory)
+        self._alterations.append(memory.alter(self.altered(memory.image())))
 
-    def end(self, simulator: Simulator) -> None:
-        """Return what was cut."""
-        if self._cut:
-            simulator.set_power(True, simulator.now_us)
+    def altered(self, image: bytes) -> bytes:
+        """The memory as it is from now on."""
+        raise NotImplementedError
 
 
-class MemoryCorrupted(Fault):
+class MemoryCorrupted(_Altered):
     """Bits of the non-volatile memory are flipped; the firmware notices when it reads them next."""
 
     name: ClassVar = "memory-corrupted"
     hazards: ClassVar = ("HZ-020", "HZ-014")
-    lasting: ClassVar = False
     area: Literal["books", "calibration", "history", "ring"] = Field("books", description="What is hit.")
     bits: int = Field(64, ge=1, le=10_000, description="How many bits, anywhere in the area.")
     _chance: random.Random = PrivateAttr(default_factory=lambda: random.Random(1))
@@ -100,14 +119,13 @@ class MemoryCorrupted(Fault):
         """Which bits."""
         self._chance.seed(key)
 
-    def begin(self, simulator: Simulator) -> None:
-        """Flip them."""
+    def altered(self, image: bytes) -> bytes:
+        """Bits flipped."""
         offset, size = AREAS[self.area]
-        data = bytearray(simulator.memory.read(offset, size))
+        data = bytearray(image)
         for place in self._chance.sample(range(8 * size), min(self.bits, 8 * size)):
-            data[place // 8] ^= 1 << place % 8
-        simulator.memory.write(offset, bytes(data))
-        self._fired += 1
+            data[offset + place // 8] ^= 1 << place % 8
+        return bytes(data)
 
 
 class MemoryFails(CountedKnob):
@@ -115,24 +133,25 @@ class MemoryFails(CountedKnob):
 
     name: ClassVar = "memory-fails"
     hazards: ClassVar = ("HZ-020", "HZ-025")
-    knob: ClassVar = "memory.failing"
+    knob: ClassVar = "memory.flaws.failing"
 
     def count(self, simulator: Simulator) -> int:
         """Writes that it refused."""
-        return int(getattr(simulator.memory, "refused", 0))
+        return behind(simulator.memory).flaws.refused
 
 
-class CountersNearTheirEnd(Fault):
+class CountersNearTheirEnd(_Altered):
     """The counters in non-volatile memory stand just below where 32 bits end; it shows at the next start."""
 
     name: ClassVar = "counters-near-their-end"
     hazards: ClassVar = ("HZ-020",)
-    lasting: ClassVar = False
     remaining: int = Field(1, ge=0, le=1000, description="How many more boots and trips fit into 32 bits.")
 
-    def begin(self, simulator: Simulator) -> None:
-        """Write them, as the firmware itself would; it takes them over when it starts."""
-        stored = NonVolatile(simulator.memory)
+    def altered(self, image: bytes) -> bytes:
+        """Written as the firmware itself would; it takes them over when it starts."""
+        memory = RamMemory(len(image))
+        memory.put(image)
+        stored = NonVolatile(memory)
         stored.books.boots = stored.books.trips = _U32 - 1 - self.remaining
         stored.save_books()
-        self._fired += 1
+        return memory.image()

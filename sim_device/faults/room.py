@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
@@ -10,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from sim_device.board import Outputs
 from sim_device.faults.fault import Fault
 from sim_device.faults.knobs import Knob
-from sim_device.plant import Plant
+from sim_device.knobs import FOOT, Knobs
 from sim_device.plant.contacts import FIXED_SPOT_UM
 from sim_device.simulator import Simulator
 
@@ -77,22 +78,12 @@ class SpotTurned(_AtOnce):
         return True if simulator.plant.contacts.handpiece not in FIXED_SPOT_UM else None
 
 
-class FootHeld(Fault):
+class FootHeld(_AtOnce):
     """Something lies on the footswitch: it is pressed without anybody's will."""
 
     name: ClassVar = "foot-held"
     hazards: ClassVar = ("HZ-001", "HZ-002", "HZ-032")
-    _was_pressed: bool = PrivateAttr(False)
-
-    def begin(self, simulator: Simulator) -> None:
-        """Press it."""
-        self._was_pressed = simulator.plant.foot.pressed
-        self._fired += not self._was_pressed
-        _move(simulator, pressed=True)
-
-    def end(self, simulator: Simulator) -> None:
-        """Let it be as it was."""
-        _move(simulator, pressed=self._was_pressed)
+    knob: ClassVar = FOOT
 
 
 class ContactFlutters(Fault):
@@ -107,20 +98,18 @@ class ContactFlutters(Fault):
     _round: int = PrivateAttr(
         0
     )  # a new one each time it begins: what the last one left on the agenda is void
-    _closed: bool = PrivateAttr(True)  # as it stood before
     _is_on: bool = PrivateAttr(False)
 
     def begin(self, simulator: Simulator) -> None:
         """Open it, and so on."""
         self._round += 1
         self._is_on = True
-        self._closed = getattr(simulator.plant.contacts, self._attribute)
         _Flutter(self, self._round, closed=False)(simulator)
 
     def end(self, simulator: Simulator) -> None:
-        """Leave it as it was."""
+        """Leave it as people want it."""
         self._is_on = False
-        self.move(simulator, closed=self._closed)
+        self.move(simulator, closed=True)
 
     @property
     def half_period_us(self) -> int:
@@ -132,15 +121,25 @@ class ContactFlutters(Fault):
         return self._is_on and self._round == number
 
     def move(self, simulator: Simulator, *, closed: bool) -> None:
-        """Open or close it; an opening counts."""
-        contacts = simulator.plant.contacts
-        if not closed and getattr(contacts, self._attribute):
-            self._fired += 1
-        simulator.act(lambda _: setattr(contacts, self._attribute, closed), simulator.now_us)
+        """Open it, or let it stand where people want it; an opening counts."""
+        knobs = Knobs.of(simulator)
+        if closed:
+            knobs.release(simulator, self._path, self)
+            return
+        self._fired += bool(attrgetter(self._path)(simulator))
+        knobs.hold(simulator, self._path, self)
+        knobs.turn(simulator, self._path)
+
+    def value(self, healthy: Any) -> Any:
+        """Open."""
+        return False
+
+    def look(self, simulator: Simulator) -> None:
+        """Only its openings count."""
 
     @property
-    def _attribute(self) -> str:
-        return "arm_connected" if self.contact == "arm" else f"{self.contact}_closed"
+    def _path(self) -> str:
+        return "plant.contacts." + ("arm_connected" if self.contact == "arm" else f"{self.contact}_closed")
 
 
 class _Flutter:
@@ -157,12 +156,3 @@ class _Flutter:
             self._fault.move(simulator, closed=self._closed)
             after = _Flutter(self._fault, self._number, closed=not self._closed)
             simulator.at(simulator.now_us + self._fault.half_period_us, after)
-
-
-def _move(simulator: Simulator, *, pressed: bool) -> None:
-    now_us = simulator.now_us
-
-    def step(plant: Plant) -> None:
-        plant.foot.move(now_us, pressed)
-
-    simulator.act(step, now_us)

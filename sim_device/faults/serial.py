@@ -11,7 +11,8 @@ from pydantic import Field, PrivateAttr, field_validator
 from protocols.interface import MESSAGES
 from protocols.messages import Message
 from sim_device.faults.fault import Fault, remove
-from sim_device.faults.knobs import CUT, UNPLUGGED, Knob
+from sim_device.faults.knobs import Knob
+from sim_device.knobs import CUT, UNPLUGGED
 from sim_device.line import Way
 from sim_device.simulator import Simulator
 from sim_device.vices import (

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LEVELS: Final = len(CALIBRATION_LEVELS_MV)
 _POINTS: Final = len(MODES) * _LEVELS
+_DARK: Final = frozenset({PulseFlag.MISSING, PulseFlag.SKIPPED})
 _SHUTTER_SHOTS: Final = 2
 _PORT_SHOTS: Final = _POINTS * CALIBRATION_SHOTS
 SHOTS: Final = _SHUTTER_SHOTS + _PORT_SHOTS
@@ -67,12 +68,15 @@ class Calibrator:
     def take(self, device: Device, outcome: Outcome) -> None:
         """A shot of this calibration was judged; one that was skipped is fired again."""
         ours = outcome.report.device_time_us >= device.entered_us
-        if PulseFlag.MISSING in outcome.report.flags or not ours:
+        if outcome.report.flags & _DARK or not ours:
             return
         if self._shots < _SHUTTER_SHOTS:
             if outcome.raw_a_uj < limits.DARK_B_MAX_UJ:
                 device.trip(Fault.MONITOR_FAILED, outcome.raw_a_uj)  # there was light, and it saw none
             self._shutter_a_uj += outcome.raw_a_uj
+        elif outcome.port_uj < limits.PORT_MIN_UJ:
+            device.trip(Fault.PORT_DARK, outcome.port_uj)  # it went somewhere else, whatever the contacts say
+            return
         else:
             sums = self._sums[(self._shots - _SHUTTER_SHOTS) // CALIBRATION_SHOTS]
             for index, value_uj in enumerate((outcome.port_uj, outcome.raw_a_uj, outcome.raw_b_uj)):
@@ -118,7 +122,7 @@ class Calibrator:
 
 def port_proven(device: Device) -> bool:
     """Whether the shutter may be open: handpiece in the port, and the whole chain closed on the way there."""
-    return device.inputs.docked and not device.open_interlocks
+    return device.docked and not device.open_interlocks
 
 
 def fitted(sums: list[list[int]]) -> StoredCalibration:

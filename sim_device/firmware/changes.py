@@ -21,7 +21,7 @@ ALL: Final = (1 << 16) - 1  # anything that is not named here: state, faults, pe
 # groups of lines
 CHAIN: Final = 1 << 0  # every contact and identity that the interlock chain is made of
 FOOT: Final = 1 << 1  # footswitch and internal trigger
-HEAD: Final = 1 << 2  # handpiece, spot, wavelength, calibration port
+HEAD: Final = 1 << 2  # handpiece, spot, wavelength, calibration port, strap of the internal trigger
 SHUTTER: Final = 1 << 3
 STOPS: Final = 1 << 4  # read-back of the stop channels, comparator
 VOLTAGE: Final = 1 << 5
@@ -31,6 +31,7 @@ COOLANT: Final = 1 << 8
 LAMPS: Final = 1 << 9  # indicator and aiming beam
 LIGHT: Final = 1 << 10  # photodiode and energy monitors
 DARK: Final = 1 << 11  # monitors without light
+PAIRS: Final = 1 << 15  # contacts of which an actuator has two
 # matters of the firmware
 DRIVEN: Final = 1 << 12  # an output that is supervised was set to another level
 PULSE: Final = 1 << 13  # a pulse was numbered, fired, skipped or judged
@@ -38,15 +39,15 @@ RECORDS: Final = 1 << 14  # the host has reports on its disk
 
 _GROUPS: Final = {
     **dict.fromkeys(
-        (
-            *("key_on", "mains_ok", "estop_a_closed", "estop_b_closed", "remote_closed", "door_closed"),
-            *("cover_a_closed", "cover_b_closed", "arm_connected", "charger_cool"),
-        ),
+        (*("key_on", "mains_ok", "remote_closed", "door_closed", "arm_connected", "charger_cool"),),
         CHAIN,
     ),
-    **dict.fromkeys(("foot_a_closed", "foot_b_closed", "internal_trigger_strap"), FOOT),
+    **dict.fromkeys(("estop_a_closed", "estop_b_closed", "cover_a_closed", "cover_b_closed"), CHAIN | PAIRS),
+    **dict.fromkeys(("docked_a_closed", "docked_b_closed"), HEAD | PAIRS),
+    **dict.fromkeys(("foot_a_closed", "foot_b_closed"), FOOT),
+    "internal_trigger_strap": FOOT | HEAD,
     **dict.fromkeys(("handpiece", "spot_um"), HEAD | CHAIN),
-    **dict.fromkeys(("docked", "wavelength_nm"), HEAD),
+    "wavelength_nm": HEAD,
     **dict.fromkeys(("shutter_open_switch", "shutter_closed_switch"), SHUTTER),
     **dict.fromkeys(("gate_inhibited", "hv_inhibited", "comparator_tripped"), STOPS),
     "hv_mv": VOLTAGE,

@@ -279,7 +279,7 @@ class Comms:
             reasons |= 1 << Refusal.PERMIT_HELD  # an identity is for one permit, whatever became of it
         reply = self._reply(reasons)
         if not reasons:
-            device.permit.grant(request, fires_itself=device.inputs.internal_trigger_strap)
+            device.permit.grant(request)
             device.host.permit_changed(device.now_us)
             device.foot.consume(device.now_us)
         device.permit.remember(request, reply)

@@ -24,6 +24,7 @@ from sim_device.firmware.cooling import coolant_fault
 from sim_device.firmware.device import Device
 from sim_device.firmware.drive import drive
 from sim_device.firmware.limits import KICK_PERIOD_US, KICK_SPACING_US, NEVER_US, U32
+from sim_device.firmware.pairs import PAIRS
 from sim_device.firmware.report import ON_TELLING, Reporter
 
 _PAST_WARM_UP = ARMED | {State.CALIBRATING, State.STANDBY}
@@ -41,9 +42,8 @@ _ON_OUTPUTS: Final = ALL & ~(  # no sequence wants something else because of the
     changes.VOLTAGE | changes.CHARGE | changes.LIGHT | changes.DARK | changes.STOPS | changes.DRIVEN
 )
 _ON_EMITTING: Final = changes.FOOT | changes.SHUTTER | changes.STOPS | changes.DRIVEN | changes.PULSE
-_ON_DEADLINES: Final = (
-    changes.FOOT | changes.SHUTTER | changes.COOLANT | changes.CHAIN | changes.SIMMER | changes.DRIVEN
-)
+_ON_CONTACTS: Final = changes.CHAIN | changes.PAIRS | changes.FOOT
+_ON_DEADLINES: Final = _ON_CONTACTS | changes.SHUTTER | changes.COOLANT | changes.SIMMER | changes.DRIVEN
 _ON_SEQUENCE: Final = tuple(  # in the order of `State`
     {
         State.SELF_TEST: ALL,
@@ -154,6 +154,8 @@ class Reference:
         inputs, now_us = device.inputs, device.now_us
         if device.changed & _ON_CHAIN:
             self._watch_chain(device)
+        if device.changed & changes.PAIRS:
+            self._watch_pairs(device)
         if device.changed & changes.FOOT:
             device.foot.update(now_us, inputs.foot_a_closed, inputs.foot_b_closed)
             if device.foot.disagrees and device.state is not State.OFF:
@@ -198,6 +200,16 @@ class Reference:
             device.go(Event.TRIP if device.faults.latched else Event.KEY_ON)
         for fault in faults_of(device.open_interlocks, device.state, cooling_runs=cooling.runs):
             device.trip(fault)
+
+    def _watch_pairs(self, device: Device) -> None:
+        """After the chain: the contact that is open has tripped before its twin is looked for."""
+        device.pairs.update(device.now_us, device.inputs)
+        for fault in PAIRS:
+            # Elsewhere the port's contacts only refuse: nothing is let out on their word.
+            dock, state = fault is Fault.DOCK_DISAGREES, device.state
+            watched = state is State.CALIBRATING if dock else state is not State.OFF
+            if watched and device.pairs.disagree(fault):
+                device.trip(fault)
 
     def _watch_comparator(self, device: Device) -> None:
         judged = device.state in _COMPARED or (
@@ -271,6 +283,7 @@ class Reference:
         now_us = device.now_us
         deadlines = [
             device.foot.deadline_us,
+            device.pairs.deadline_us,
             device.shutter.deadline_us,
             device.cooling.deadline_us,
             device.high_voltage.deadline_us,

@@ -25,6 +25,7 @@ from sim_device.firmware.high_voltage import HighVoltage, charged, over_voltage
 from sim_device.firmware.host import Host
 from sim_device.firmware.limits import U32
 from sim_device.firmware.memory import NonVolatile
+from sim_device.firmware.pairs import PAIRS, Pairs, differ
 from sim_device.firmware.permit import Permit
 from sim_device.firmware.pulser import Order, Pulser
 from sim_device.firmware.setpoint import Setpoints
@@ -59,6 +60,7 @@ class Device:
         self.wants = Wants()
         self.faults = Faults(self.memory)
         self.foot = Footswitch()
+        self.pairs = Pairs()
         self.host = Host(self.boot_number)
         self.permit = Permit()
         self.setpoints = Setpoints()
@@ -78,6 +80,16 @@ class Device:
     def handpiece(self) -> Handpiece:
         """What is connected now."""
         return limits.handpiece_of(self.inputs.handpiece)
+
+    @property
+    def docked(self) -> bool:
+        """Whether the handpiece is in the calibration port, by both contacts."""
+        return self.inputs.docked_a_closed and self.inputs.docked_b_closed
+
+    @property
+    def undocked(self) -> bool:
+        """Whether the handpiece is out of the calibration port, by both; it may be neither."""
+        return not (self.inputs.docked_a_closed or self.inputs.docked_b_closed)
 
     @property
     def indicator_lit(self) -> bool:
@@ -161,11 +173,12 @@ class Device:
         expected = order.expected
         if expected.calibration and not expected.shutter_open:
             opened &= ALWAYS_CLOSED
-        foot = (inputs.foot_a_closed and inputs.foot_b_closed) or inputs.internal_trigger_strap
+        strap = inputs.internal_trigger_strap
+        fired = strap if order.internal else inputs.foot_a_closed and inputs.foot_b_closed and not strap
         position = (inputs.shutter_open_switch, inputs.shutter_closed_switch)
         return (
             not opened
-            and (foot or expected.calibration)
+            and (fired or expected.calibration)
             and position == (expected.shutter_open, not expected.shutter_open)
             and not inputs.gate_inhibited
             and not inputs.comparator_tripped
@@ -173,7 +186,7 @@ class Device:
             and charged(inputs, order.hv_mv)
             and not over_voltage(inputs.hv_mv, order.hv_mv)
             and self.shutter.position is (Shutter.OPEN if expected.shutter_open else Shutter.CLOSED)
-            and (not expected.shutter_open or inputs.docked == order.docked)
+            and (not expected.shutter_open or (self.docked if order.docked else self.undocked))
             and (expected.calibration or self.as_set())
         )
 
@@ -201,6 +214,8 @@ class Device:
             return False  # nothing to measure: warm-up will see
         if interlock is not None:
             return bool(self.open_interlocks >> interlock & 1)
+        if fault in PAIRS:
+            return differ(inputs, fault)
         match fault:
             case Fault.FOOT_DISAGREES:
                 return inputs.foot_a_closed or inputs.foot_b_closed

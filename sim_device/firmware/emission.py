@@ -23,7 +23,6 @@ class Emission:
     """One arming's emission: it starts with a fresh press under a permit and ends with the first doubt."""
 
     def __init__(self) -> None:
-        self._internal = False
         self._drifts_running = 0
         self._hv_mv = 0
         self._comparator_uj = 0
@@ -42,7 +41,7 @@ class Emission:
         setpoint, inputs = device.setpoints.committed, device.inputs
         aperture = device.beam is Beam.APERTURE
         leave = Leave.NEVER
-        if inputs.handpiece != setpoint.handpiece or (aperture and inputs.docked):
+        if inputs.handpiece != setpoint.handpiece or (aperture and not device.undocked):
             leave = Leave.HANDPIECE
         elif inputs.spot_um != setpoint.spot_um:
             leave = Leave.SPOT
@@ -52,6 +51,8 @@ class Emission:
             leave = Leave.AIMING
         elif not device.calibrator.valid:
             leave = Leave.NOT_CALIBRATED
+        elif device.permit.held and inputs.internal_trigger_strap is not device.permit.internal:
+            leave = Leave.TRIGGER
         elif device.state is State.READY and device.now_us >= self.idle_us(device):
             leave = Leave.IDLE
         if leave is not Leave.NEVER:
@@ -62,22 +63,20 @@ class Emission:
                 device.void_permit()
 
     def ready(self, device: Device) -> None:
-        """Hold the charge; a fresh press under a permit opens the way."""
+        """Hold the charge; a fresh press under a permit opens the way, or the permit's internal trigger."""
         self._prepare(device)
         permit = device.permit
-        internal = permit.fires_itself and device.inputs.internal_trigger_strap
-        if permit.pulses_left and (internal or device.foot.fresh):
-            self._internal = internal
-            permit.fires_itself = False
+        fired = device.inputs.internal_trigger_strap if permit.internal else device.foot.fresh
+        if permit.pulses_left and fired:
             device.go(Event.PRESS)
             self._order = self._order_of(device)
             device.pulser.begin(device.now_us, self._order)
 
     def emitting(self, device: Device) -> None:
-        """Fire while the foot is down and the permit lasts."""
+        """Fire while the foot is down (a strap that goes ends the arming) and the permit lasts."""
         self._prepare(device)
-        held = device.inputs.internal_trigger_strap if self._internal else device.foot.down
-        if not held or not device.permit.held:
+        held = device.permit.internal or (device.permit.held and device.foot.down)
+        if not held:
             device.go(Event.RELEASE)
         elif (
             device.permit.pulses_left == 0
@@ -117,5 +116,6 @@ class Emission:
             shutter_open=device.beam is Beam.APERTURE,
             calibration=False,
         )
-        press = 0 if self._internal else device.foot.press
-        return Order(self._hv_mv, expected, setpoint.rep_rate_mhz, device.permit.id, press)
+        permit = device.permit
+        press = 0 if permit.internal else device.foot.press
+        return Order(self._hv_mv, expected, setpoint.rep_rate_mhz, permit.id, press, internal=permit.internal)

@@ -16,7 +16,7 @@ _MEASURED_MAX_UJ = 5_000_000
 class Readings(NamedTuple):
     """What was measured of one pulse, energies calibrated."""
 
-    pulses: int  # optical pulses since the trigger
+    pulses: int  # optical pulses since the trigger; 1 too, if any sensor but the photodiode saw light
     monitor_a_uj: int
     monitor_b_uj: int
     pulse_width_ps: int

@@ -55,6 +55,7 @@ PERMIT_MAX_US: Final = 120 * SECOND  # [C] no series lasts longer; a lost host c
 
 # status line
 STATUS_SPACING_US: Final = 10 * MS  # [C] a chattering contact must not fill the line: 8 challenges last 80 ms
+QUIET_US: Final = 3 * MS  # [C] HZ-033: the lamp's discharge rings for some 2 ms and flips bits on the line
 KICK_SPACING_US: Final = (
     10 * MS
 )  # [C] far above the watchdog's 2 ms: a burst of inputs must not refresh it early
@@ -71,6 +72,9 @@ GRANTS_KEPT: Final = 32  # [C] answers kept, so that a repeated Grant cannot bec
 FOOT_STABLE_US: Final = 5 * MS  # [C] outlasts contact bounce; a release is never delayed
 FOOT_DISAGREE_US: Final = 50 * MS  # REQ-004
 FOOT_HELD_US: Final = 10 * SECOND  # [C] patience with a held foot once READY is due
+
+# other contacts
+PAIR_DISAGREE_US: Final = 50 * MS  # [C] as the footswitch's, ten times what two contacts take to settle
 
 # shutter and proofs
 SHUTTER_US: Final = 30 * MS  # REQ-013: 10 ms typical, 30 ms at most
@@ -141,6 +145,7 @@ CALIBRATION_PERIOD_US: Final = 100 * MS  # 10 Hz
 SHUTTER_TEST_LEVEL: Final = 1  # [C] 20 J, some 60 mJ: well above the monitors' noise
 RESIDUAL_MAX_PPM: Final = 50_000  # REQ-016
 GAIN_PPM: Final = (500_000, 2_000_000)  # HZ-015
+PORT_MIN_UJ: Final = 2_000  # [C] the port's meter saw a shot: a quarter of the weakest level's
 CALIBRATION_SHOTS_MAX: Final = 100_000  # [C] REQ-017: a lamp ages over 1e5 to 1e6 shots
 AGREES_PERCENT: Final = 15
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from protocols.requests import Grant, Reply
+from protocols.requests import Grant, Reply, Trigger
 from sim_device.firmware.limits import GRANTS_KEPT, NEVER_US
 
 
@@ -15,7 +15,7 @@ class Permit:
         self.id = 0  # 0: none is held
         self.pulses_left = 0
         self.ends_us = 0
-        self.fires_itself = False  # granted under the internal trigger: counts as its press, once
+        self.internal = False  # the internal trigger fires, not the foot
         self._answered: list[tuple[int, int, Reply] | None] = [None] * GRANTS_KEPT
         self._oldest = 0
 
@@ -24,15 +24,15 @@ class Permit:
         """Whether a permit is held."""
         return self.id != 0
 
-    def grant(self, grant: Grant, *, fires_itself: bool) -> None:
+    def grant(self, grant: Grant) -> None:
         """Hold this permit."""
-        self.fires_itself = fires_itself
+        self.internal = grant.trigger is Trigger.INTERNAL
         self.id, self.pulses_left, self.ends_us = grant.permit_id, grant.pulses, grant.ends_us
 
     def void(self) -> None:
         """Hold none."""
         self.id = self.pulses_left = self.ends_us = 0
-        self.fires_itself = False
+        self.internal = False
 
     @property
     def deadline_us(self) -> int:

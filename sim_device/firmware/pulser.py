@@ -39,6 +39,7 @@ class Order:
     permit_id: int = 0
     press: int = 0
     docked: bool = False  # only while the handpiece is in the calibration port
+    internal: bool = False  # fired by the internal trigger, not by the foot
 
     @property
     def period_us(self) -> int:
@@ -54,6 +55,7 @@ class Shot:
     commit: dict[str, Any]  # fields of the report as they were put on record
     trigger_us: int
     light_count: int
+    seen: bool = False  # by any sensor
     comparator: bool = False
     withdrawn: bool = False  # the gate closed before its light was seen: none may come, and that is no fault
 
@@ -78,6 +80,7 @@ class Pulser:
         self._due_us = NEVER_US
         self._first = True
         self._earliest_us = 0  # the previous trigger plus a period
+        self.rings_until_us = 0  # the lamp's discharge disturbs the serial line
         self._seen_light = 0
         self._readings: tuple[int, ...] = ()
         self.deadline_us = NEVER_US  # when a trigger or a judgement is due
@@ -108,6 +111,8 @@ class Pulser:
             explained = True  # a reset cut that pulse off: its light is on record as UNKNOWN
         self._readings = readings
         self._seen_light = device.inputs.light_count & U32
+        if self.shot is not None:
+            self.shot.seen = True
         self._plan()
         if not explained:
             device.trip(Fault.LIGHT_WITHOUT_TRIGGER, device.inputs.monitor_a_uj)
@@ -147,10 +152,9 @@ class Pulser:
         if shot is None:
             return None
         inputs = device.inputs
-        pulses = self._pulses_of(shot)
         shot.comparator |= inputs.comparator_tripped
-        shot.withdrawn |= inputs.gate_inhibited and pulses == 0
-        wait_us = limits.JUDGE_US if pulses else limits.MISSING_US
+        shot.withdrawn |= inputs.gate_inhibited and not shot.seen
+        wait_us = limits.JUDGE_US if shot.seen else limits.MISSING_US
         if device.now_us - shot.trigger_us < wait_us:
             return None
         self.shot = None
@@ -160,11 +164,12 @@ class Pulser:
         gains = (calibration.gain_a_ppm, calibration.gain_b_ppm)
         if shot.order.expected.calibration:
             gains = (1_000_000, 1_000_000)  # reported as they read: the gains are what is being measured
+        counted = self._seen_light - shot.light_count & U32
         readings = Readings(
-            pulses,
-            calibrated(inputs.monitor_a_uj, gains[0]) if pulses else 0,
-            calibrated(inputs.monitor_b_uj, gains[1]) if pulses else 0,
-            inputs.pulse_width_ps if pulses else 0,
+            max(counted, int(shot.seen)),
+            calibrated(inputs.monitor_a_uj, gains[0]) if shot.seen else 0,
+            calibrated(inputs.monitor_b_uj, gains[1]) if shot.seen else 0,
+            inputs.pulse_width_ps if counted else 0,  # the photodiode, which counts, measures it too
             shot.comparator,
         )
         verdict = judge(shot.order.expected, readings)
@@ -184,11 +189,8 @@ class Pulser:
         for fault, value in verdict.faults:
             if not (fault is Fault.PULSE_MISSING and shot.withdrawn):
                 device.trip(fault, value)
-        port_uj = inputs.port_meter_uj if pulses else 0
+        port_uj = inputs.port_meter_uj if shot.seen else 0
         return Outcome(shot.order, report, inputs.monitor_a_uj, inputs.monitor_b_uj, port_uj)
-
-    def _pulses_of(self, shot: Shot) -> int:
-        return self._seen_light - shot.light_count & U32
 
     def _skip(self, device: Device, order: Order) -> None:
         self.skipped = self.skipped + 1 & U32
@@ -215,6 +217,7 @@ class Pulser:
         device.outputs.lamp_triggers = device.outputs.lamp_triggers + 1 & U32
         device.wants.charge = False  # the lamp must go out before the charger runs again
         self.shot = Shot(order, commit, device.now_us, self._seen_light)
+        self.rings_until_us = device.now_us + limits.QUIET_US
         self._skips_running = 0
         self._first = False
         self._earliest_us = self._due_us = device.now_us + order.period_us
@@ -223,8 +226,8 @@ class Pulser:
     def _plan(self) -> None:
         """Work out the deadline anew."""
         if self.shot is not None:
-            seen = self._pulses_of(self.shot) > 0
-            self.deadline_us = self.shot.trigger_us + (limits.JUDGE_US if seen else limits.MISSING_US)
+            wait_us = limits.JUDGE_US if self.shot.seen else limits.MISSING_US
+            self.deadline_us = self.shot.trigger_us + wait_us
         else:
             self.deadline_us = min(self._due_us, self._earliest_us) if self._first else self._due_us
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from protocols.faults import Fault
 from protocols.fields import members_of
 from protocols.interlocks import Interlock
 from protocols.messages import Beam
 from protocols.refusals import Refusal
-from protocols.requests import Acknowledge, Arm, CommitSetpoint, Grant, SetAiming, StageSetpoint
+from protocols.requests import Acknowledge, Arm, CommitSetpoint, Grant, SetAiming, StageSetpoint, Trigger
 from protocols.states import State
 from sim_device.firmware import limits
 from sim_device.firmware.calibration import voltage_mv
@@ -36,6 +37,7 @@ _REPORTS_FULL: Final = 1 << Refusal.REPORTS_FULL
 _HOST_SILENT: Final = 1 << Refusal.HOST_SILENT
 _AIMING_BEAM: Final = 1 << Refusal.AIMING_BEAM
 _DOCKED: Final = 1 << Refusal.DOCKED
+_DOCK_DISAGREES: Final = 1 << Refusal.DOCK_DISAGREES
 
 
 def words(reasons: int) -> frozenset[Refusal]:
@@ -67,6 +69,8 @@ def blocks(device: Device) -> int:
         reasons |= connection_refusals(setpoint.wavelength_nm, setpoint.handpiece, setpoint.spot_um, inputs)
     else:
         reasons |= _NO_SETPOINT
+    if device.pairs.disagree(Fault.DOCK_DISAGREES):
+        reasons |= _DOCK_DISAGREES
     if device.memory.room <= 0:
         reasons |= _REPORTS_FULL
     if not device.host.alive(device.now_us):
@@ -107,8 +111,10 @@ def calibrate_refusals(device: Device) -> int:
     reasons = _standby_only(device)
     if device.open_interlocks & _NOT_THE_KEY:
         reasons |= _INTERLOCK_OPEN
-    if not device.inputs.docked:
+    if not device.docked:
         reasons |= 1 << Refusal.NOT_DOCKED
+    if device.pairs.disagree(Fault.DOCK_DISAGREES):
+        reasons |= _DOCK_DISAGREES
     if not _warm(device):
         reasons |= _NOT_WARM
     if device.memory.room <= 0:
@@ -172,6 +178,7 @@ def grant_refusals(device: Device, request: Grant) -> int:
         Refusal.STOPPED_SINCE: request.stop_epoch != device.stop_epoch,
         Refusal.PULSES_RANGE: not 1 <= request.pulses <= PERMIT_PULSES_MAX,
         Refusal.BEAM: request.beam is not device.beam,
+        Refusal.TRIGGER: (request.trigger is Trigger.INTERNAL) is not device.inputs.internal_trigger_strap,
         Refusal.NO_SETPOINT: not device.setpoints.hash,
         Refusal.SETPOINT_DIFFERS: (request.setpoint_hash, request.mode_width_ps, request.rep_rate_mhz)
         != (device.setpoints.hash, setpoint.mode_width_ps, setpoint.rep_rate_mhz),
@@ -220,6 +227,6 @@ def _beam(device: Device, beam: Beam) -> int:
     if beam is Beam.APERTURE:
         if not device.aiming_good:
             reasons |= _AIMING_BEAM
-        if device.inputs.docked:
+        if not device.undocked:
             reasons |= _DOCKED
     return reasons

@@ -1,4 +1,7 @@
-"""What the device tells unasked: Status and challenge, Telemetry, pulse reports, answers to a stop."""
+"""What the device tells unasked: Status and challenge, Telemetry, pulse reports, answers to a stop.
+
+While the lamp rings nothing of it is sent but the answers to a stop: what would be garbled waits.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ class Reporter:
         self._sent_us = [_UNSENT] * REPORTS_OUTSTANDING
         self._sent_number = [0] * REPORTS_OUTSTANDING
         self._live = False
+        self._held_back = 0  # what has changed since the lamp was triggered
 
     def open_session(self, now_us: int) -> None:
         """A new session hears everything anew."""
@@ -74,6 +78,12 @@ class Reporter:
         if not self._live:
             return
         now_us = device.now_us
+        if now_us < device.pulser.rings_until_us:
+            self._held_back |= changed
+            self.deadline_us = device.pulser.rings_until_us
+            return
+        changed |= self._held_back
+        self._held_back = 0
         if changed & _ON_STATUS:
             self._visible = visible(device)
             self._period_us = STATUS_ARMED_US if device.armed else STATUS_IDLE_US
@@ -179,7 +189,7 @@ def visible(device: Device) -> tuple[object, ...]:
         inputs.hv_inhibited,
         device.indicator_lit,
         device.aiming_lit,
-        inputs.docked,
+        device.docked,
         device.calibrator.valid,
         memory.pulse_number,
         memory.waiting,

@@ -67,7 +67,8 @@ class Capacitor:
 
     def millivolts(self, now_us: int) -> int:
         """What the voltage divider's converter reads."""
-        return min(ADC_TOP_MV, round(self.volts(now_us) * 1000 / ADC_STEP_MV) * ADC_STEP_MV)
+        reading_mv = round(self.volts(now_us) * 1000 / ADC_STEP_MV) * ADC_STEP_MV
+        return reading_mv if reading_mv < ADC_TOP_MV else ADC_TOP_MV
 
     def energy_j(self, now_us: int) -> float:
         """Stored energy, C V^2 / 2."""

@@ -27,16 +27,16 @@ ZOOM_SPOT_UM: Final = (2000, 6000)  # [P] zoom handpiece, LASER_FACTS
 # not bounce, nor do the shutter's light barriers; the pedal has its own.
 ESTOP: Final = ("estop_a_closed", "estop_b_closed")
 COVER: Final = ("cover_a_closed", "cover_b_closed")
+DOCK: Final = ("docked_a_closed", "docked_b_closed")
 _OWN: Final = (
     "key_on",
     "remote_closed",
     "door_closed",
     "arm_connected",
     "internal_trigger_strap",
-    "docked",
     "charger_cool",
 )
-ACTUATORS: Final = (*((line,) for line in (*_OWN, "level_ok", "thermostat_closed")), ESTOP, COVER)
+ACTUATORS: Final = (*((line,) for line in (*_OWN, "level_ok", "thermostat_closed")), ESTOP, COVER, DOCK)
 LINES: Final = tuple(line for lines in ACTUATORS for line in lines)
 
 
@@ -77,6 +77,7 @@ class Contacts:
         standing["thermostat_closed"] = thermostat_closed
         standing["estop_a_closed"] = standing["estop_b_closed"] = not self.estop_pressed
         standing["cover_a_closed"] = standing["cover_b_closed"] = self.cover_closed
+        standing["docked_a_closed"] = standing["docked_b_closed"] = self.docked
         if not self.forced.keys() <= standing.keys():
             known = ", ".join(LINES)
             raise ValueError(f"forced = {self.forced}: only these contacts can be forced: {known}")

@@ -3,9 +3,10 @@
 Theory of operation: energy and width are read from head.json, a table made by the resonator's model
 (`sim_device.optics`; docs/physics.md explains and draws it, and states the table's error). What that model
 does not know stands here: noise from shot to shot, slow drift, and the rod's own temperature. The rod warms
-with each shot and cools into the coolant with its time constant. The thermal lens follows it; a shot after a
-pause finds the lens gone and gives `first_pulse_ratio` of what it gives in a series at 10 Hz and full pump.
-The drift is an Ornstein-Uhlenbeck walk in closed form over the time between shots, held within its bound.
+with each shot and cools into the coolant with its time constant, slower the less water flows. The thermal
+lens follows it; a shot after a pause finds the lens gone and gives `first_pulse_ratio` of what it gives in a
+series at 10 Hz and full pump. The drift is an Ornstein-Uhlenbeck walk in closed form over the time between
+shots, held within its bound.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ DRIFT_SIGMA: Final = 0.01  # [C]
 DRIFT_BOUND: Final = 0.03  # [C] within the makers' +-5 % over 30 min
 DRIFT_TAU_S: Final = 600.0  # [C]
 ROD_TAU_S: Final = 0.23  # [D] r^2 / (5.78 kappa), r = 3.15 mm
+STILL_WATER: Final = 0.1  # [C] of the rod's cooling that is left when no water flows around it
 ROD_HEAT: Final = 0.05  # [C] share of the lamp's energy that ends as heat in the rod
 ROD_J_K: Final = 7.66  # [D] 6.3 mm x 80 mm of 3.7 g/cm3 and 0.83 J/(g K)
 HEAT_K_J: Final = ROD_HEAT / ROD_J_K
@@ -153,14 +155,24 @@ class Head:
         self.width_sigma = WIDTH_SIGMA
         self.drift = 0.0
         self._shot_us = 0  # the latest shot
-        self._warm_k = 0.0  # rod above coolant, just after it
+        self._warm_k = 0.0  # rod above coolant, just after it or after a change of the flow
+        self._warm_us = 0  # that time
+        self._cooling = 1.0  # of the rod's cooling in full flow
         self._elapsed_us = 0  # for which these hold: what is left of drift and warmth, the drift's step
         self._kept, self._step, self._cooled = 1.0, 0.0, 1.0
         self._chance = chance
 
     def warm_k(self, now_us: int) -> float:
         """How much warmer than the coolant the rod is at `now_us`, which is not before the latest shot."""
-        return self._warm_k * math.exp((self._shot_us - now_us) / (1e6 * ROD_TAU_S))
+        return self._warm_k * math.exp((self._warm_us - now_us) / (1e6 * ROD_TAU_S) * self._cooling)
+
+    def cool(self, now_us: int, flow: float) -> None:
+        """Let this share of the healthy flow, 0 to 1, carry away the heat of the rod from now on."""
+        cooling = STILL_WATER + (1.0 - STILL_WATER) * flow
+        if cooling != self._cooling:
+            self._warm_k, self._warm_us = self.warm_k(now_us), now_us
+            self._cooling = cooling
+            self._elapsed_us = -1  # what it held for is another flow
 
     def shoot(self, now_us: int, pump_j: float, mode_width_ps: int, celsius: float) -> tuple[Light, ...]:
         """Let the Pockels cell work on a rod pumped with `pump_j`: the pulses, none below threshold.
@@ -209,13 +221,14 @@ class Head:
             self._elapsed_us = now_us - self._shot_us
             self._kept = math.exp(-self._elapsed_us / (1e6 * DRIFT_TAU_S))
             self._step = DRIFT_SIGMA * math.sqrt(1.0 - self._kept * self._kept)
-            self._cooled = math.exp(-self._elapsed_us / (1e6 * ROD_TAU_S))
-        self._shot_us = now_us
+            self._cooled = math.exp(-self._elapsed_us / (1e6 * ROD_TAU_S) * self._cooling)
+        steady = self._warm_us == self._shot_us
+        warm_k = self._warm_k * self._cooled if steady else self.warm_k(now_us)
+        self._shot_us = self._warm_us = now_us
         gauss = self._chance.gauss
         drift = self.drift * self._kept + gauss(0.0, self._step)
         if abs(drift) > DRIFT_BOUND:
             drift = math.copysign(DRIFT_BOUND, drift)
         self.drift = drift
-        warm_k = self._warm_k * self._cooled
         self._warm_k = warm_k + HEAT_K_J * pump_j
         return warm_k, self.slope_ratio * (1.0 + drift) * max(0.0, gauss(1.0, self.shot_sigma))

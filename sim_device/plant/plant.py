@@ -19,7 +19,7 @@ from sim_device.board import Inputs, Outputs
 from sim_device.plant.capacitor import Capacitor
 from sim_device.plant.contacts import ACTUATORS, ESTOP, Chatter, Contacts, Footswitch
 from sim_device.plant.conversion import MODULES, PUMP_NM, converted
-from sim_device.plant.coolant import Coolant
+from sim_device.plant.coolant import FLOW_ML_MIN, Coolant
 from sim_device.plant.delay import NEVER, Delayed
 from sim_device.plant.head import MODES_PS, Head, Light
 from sim_device.plant.lamp import Lamp
@@ -121,16 +121,16 @@ class Plant:
         """Bring everything to `now_us` under the outputs driven so far; ValueError for a time gone by."""
         if now_us < self.now_us:
             raise ValueError(f"now_us = {now_us} lies before {self.now_us}: time does not go backwards")
-        due_us = self.next_event_us
+        due_us, all_due_us = self.next_event_us, self._due_us
         while due_us <= now_us:
             self.now_us = due_us
-            index = self._due_us.index(due_us)
+            index = all_due_us.index(due_us)
             part = self._parts[index]
             if part.happen(due_us):
                 self._publish[index]()
                 self.changed = True
-            self._due_us[index] = part.next_us
-            self.next_event_us = due_us = min(self._due_us)
+            all_due_us[index] = part.next_us
+            self.next_event_us = due_us = min(all_due_us)
         self.now_us = now_us
 
     def drive(self, outputs: Outputs) -> None:
@@ -356,6 +356,7 @@ class Plant:
         coolant = self.coolant
         self._inputs.coolant_mc = coolant.reading_mc
         self._inputs.flow_ml_min = coolant.flow_reading_ml_min
+        self.head.cool(self.now_us, min(1.0, coolant.flow_reading_ml_min / FLOW_ML_MIN))
         self._move_contacts((("thermostat_closed",), ("level_ok",)))
 
     def _run_dry(self) -> None:

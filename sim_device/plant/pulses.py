@@ -67,8 +67,9 @@ class Optics:
         return shown
 
     def _plan(self) -> None:
-        self.next_us = min(
-            self._pumped[0][0] if self._pumped else NEVER,
-            self._lights[0][0] if self._lights else NEVER,
-            self._measured[0][0] if self._measured else NEVER,
-        )
+        due_us = self._pumped[0][0] if self._pumped else NEVER
+        if self._lights and self._lights[0][0] < due_us:
+            due_us = self._lights[0][0]
+        if self._measured and self._measured[0][0] < due_us:
+            due_us = self._measured[0][0]
+        self.next_us = due_us

@@ -13,22 +13,22 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.bites_us = 0
-        self._kicks = 0
+        self.kicks = 0  # the count seen last
         self._kicked_us: int | None = None
 
     def start(self, now_us: int, kicks: int) -> None:
         """The processor starts with this count; the first kick may come at any time within the window."""
         self.bites_us = now_us + LONGEST_US + 1
-        self._kicks = kicks
+        self.kicks = kicks
         self._kicked_us = None
 
     def see(self, now_us: int, kicks: int) -> bool:
         """Whether this count is a violation: sooner than allowed after the last, or not the next one."""
-        if kicks == self._kicks:
+        if kicks == self.kicks:
             return False
         early = self._kicked_us is not None and now_us - self._kicked_us < SHORTEST_US
-        skipped = kicks != self._kicks + 1
-        self._kicks = kicks
+        skipped = kicks != self.kicks + 1
+        self.kicks = kicks
         self._kicked_us = now_us
         self.bites_us = now_us + LONGEST_US + 1
         return early or skipped

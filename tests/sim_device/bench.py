@@ -37,6 +37,7 @@ from protocols.requests import (
     SetAiming,
     Setpoint,
     StageSetpoint,
+    Trigger,
 )
 from protocols.states import ARMED, State
 from sim_device.board import Inputs
@@ -100,7 +101,8 @@ class Bench:
             cover_a_closed=True,
             cover_b_closed=True,
             arm_connected=True,
-            docked=docked,
+            docked_a_closed=docked,
+            docked_b_closed=docked,
             handpiece=int(Handpiece.ZOOM),
             spot_um=3_500,
             wavelength_nm=755,
@@ -378,6 +380,7 @@ class Bench:
             self.status.stop_epoch,
             pulses,
             self.status.beam,
+            Trigger.FOOT,
             setpoint.wavelength_nm,
             setpoint.mode_width_ps,
             setpoint.rep_rate_mhz,
@@ -396,6 +399,10 @@ class Bench:
 
     def release(self) -> None:
         self.set(foot_a_closed=False, foot_b_closed=False)
+
+    def dock(self, docked: bool) -> None:
+        """Put the handpiece into the calibration port, or take it out."""
+        self.set(docked_a_closed=docked, docked_b_closed=docked)
 
     def stop(self, stop_id: int = 1) -> Stopped:
         count = len(self.heard)
@@ -431,7 +438,7 @@ def _at_stage(stage: str) -> Bench:
         bench = Bench()
         bench.connect()
         bench.until(State.STANDBY)
-        bench.set(docked=False)
+        bench.dock(False)
         bench.run(200 * MS)
         return bench
     if stage == "set":

@@ -20,6 +20,7 @@ from protocols.requests import (
     SetAiming,
     Setpoint,
     StageSetpoint,
+    Trigger,
 )
 from protocols.states import ARMED, State
 from rig.laser import warm_laser
@@ -153,6 +154,7 @@ class Desk:
                 status.stop_epoch,
                 pulses,
                 Beam.APERTURE,
+                Trigger.FOOT,
                 755,
                 750,
                 10_000,

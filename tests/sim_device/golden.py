@@ -6,6 +6,12 @@ host and console, every output, when the firmware asks to be called again, and e
 Connected and Identity count by their header alone: the interface's hash and the version may change without a
 change of behaviour.
 
+The hashes were written anew twice. When pairs of contacts got a fault of their own and the calibration port
+a second contact, 193 of 211 histories were the same before the port's wire was split in two here; the others
+open one contact of a pair for longer than 50 ms, or fit the strap under a permit. When what is told unasked
+began to wait until the lamp has ceased to ring, outputs, states and faults stayed the same in all but three
+that end in a write next to a host's acknowledgement, and one that begins some ms earlier.
+
 `python -m tests.sim_device.golden` writes the hashes anew. Do that only for an intended change of behaviour,
 and look first at which histories differ.
 """
@@ -41,7 +47,8 @@ WIRES: Final[dict[str, tuple[Any, ...]]] = {
         (
             *("key_on", "mains_ok", "estop_a_closed", "estop_b_closed", "remote_closed", "door_closed"),
             *("cover_a_closed", "cover_b_closed", "arm_connected", "foot_a_closed", "foot_b_closed"),
-            *("internal_trigger_strap", "docked", "shutter_open_switch", "shutter_closed_switch"),
+            *("internal_trigger_strap", "docked_a_closed", "docked_b_closed"),
+            *("shutter_open_switch", "shutter_closed_switch"),
             *("gate_inhibited", "hv_inhibited", "comparator_tripped", "charge_done", "simmer_on"),
             *("charger_cool", "level_ok", "thermostat_closed"),
         ),
@@ -195,7 +202,7 @@ def silence(stage: str, docked: bool) -> Recorded:
     """Nobody speaks to the device for five seconds and more, then somebody does."""
     bench = Recorded.of(at(stage))
     bench.host_alive = False
-    bench.inputs.docked = docked
+    bench.inputs.docked_a_closed = bench.inputs.docked_b_closed = docked
     bench.run(11 * S)
     bench.host_alive = True
     bench.connect()

@@ -71,8 +71,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, object]]] = [
     ("handpiece", {"name": "NONE"}, {"handpiece": 0, "spot_um": 0}),
     ("spot", {"spot_mm": 2.4}, {"spot_um": 2400}),
     ("wavelength", {"wavelength_nm": 1064}, {"wavelength_nm": 1064}),
-    ("dock", {}, {"docked": True}),
-    ("undock", {}, {"docked": False}),
+    ("dock", {}, {"docked_a_closed": True, "docked_b_closed": True}),
+    ("undock", {}, {"docked_a_closed": False, "docked_b_closed": False}),
     ("strap", {"to": "on"}, {"internal_trigger_strap": True}),
     ("strap", {"to": "off"}, {"internal_trigger_strap": False}),
     ("level", {"to": "bad"}, {"level_ok": False}),
@@ -213,7 +213,7 @@ async def test_each_error_is_there_over_http(
 async def test_actions_without_fields_need_no_body_and_broken_json_is_explained() -> None:
     async with served() as (client, simulator):
         assert (await client.post("/operator/undock")).status_code == 200
-        assert not simulator.plant.inputs.docked
+        assert not simulator.plant.inputs.docked_a_closed
         answer = await client.post(
             "/operator/foot", content=b"{", headers={"content-type": "application/json"}
         )
@@ -302,7 +302,7 @@ async def test_both_clients_work_over_a_private_socket_that_is_gone_afterwards(t
         client = AsyncControl(path)
         now_us = await client.operate("undock")
         assert 0 <= now_us <= simulator.now_us
-        assert (await client.state())["inputs"]["docked"] is False
+        assert (await client.state())["inputs"]["docked_a_closed"] is False
         assert (await client.truth())["pulses"] == []
         assert (await client.device())["boots"] == 0
         with pytest.raises(ControlError, match="is not known: give one of key, foot"):

@@ -12,7 +12,7 @@ import pytest
 from protocols.faults import Fault
 from protocols.messages import Leave
 from protocols.refusals import Refusal
-from protocols.requests import ReadCounters, Standby
+from protocols.requests import Calibrate, ReadCounters, Standby
 from protocols.states import ARMED, State
 from sim_device.faults import CATALOGUE, Injection, Injector
 from sim_device.firmware.memory import NonVolatile
@@ -79,7 +79,7 @@ def refuses_to_arm(desk: Desk, why: Refusal) -> None:
 
 trips("input-stuck", "ready", Fault.DOOR, line="door_closed", to=False)
 trips("output-stuck", "standby", Fault.COOLANT_FLOW, line="pump_on", to=False, within_us=3 * S)
-trips("inputs-swapped", "ready", Fault.DOOR, line="door_closed", other="docked")
+trips("inputs-swapped", "ready", Fault.DOOR, line="door_closed", other="docked_a_closed")
 trips("input-offset", "standby", Fault.COOLANT_HOT, line="coolant_mc", by=9_000)
 trips("input-scaled", "ready", Fault.OVER_VOLTAGE, line="hv_mv", ratio=2.0)
 trips("output-bit-stuck", "ready", Fault.OVER_VOLTAGE, line="hv_set_mv", bit=17, to=True)
@@ -145,6 +145,8 @@ def one_contact_of_the_emergency_stop_is_enough(desk: Desk, _: Injection) -> Non
     desk.act("estop", to="press")
     desk.run(GATED_US)
     assert desk.fault is Fault.ESTOP
+    desk.run(50 * MS)
+    assert desk.device.faults.has(Fault.ESTOP_DISAGREES)
 
 
 @bites("cover-contact-welded", "ready")
@@ -152,6 +154,25 @@ def one_contact_of_the_cover_is_enough(desk: Desk, _: Injection) -> None:
     desk.act("cover", to="open")
     desk.run(GATED_US)
     assert desk.fault is Fault.COVER
+    desk.run(50 * MS)
+    assert desk.device.faults.has(Fault.COVER_DISAGREES)
+
+
+@bites("dock-contact-welded", "standby")
+def one_contact_of_the_port_lets_nothing_begin(desk: Desk, _: Injection) -> None:
+    desk.run(100 * MS)
+    refused = desk.refusals(Calibrate())
+    assert refused == {Refusal.NOT_DOCKED, Refusal.DOCK_DISAGREES}
+    refuses_to_arm(desk, Refusal.DOCK_DISAGREES)
+
+
+@bites("strap-bridged", "emitting")
+def a_strap_under_a_permit_for_the_foot_ends_it(desk: Desk, _: Injection) -> None:
+    assert desk.device.leave is Leave.TRIGGER
+    dark_from_us = desk.simulator.now_us + GATED_US
+    desk.run(2 * S)
+    assert desk.light_after(dark_from_us) == []
+    assert desk.state is State.STANDBY
 
 
 @bites("foot-contact-open", "ready")
@@ -318,7 +339,7 @@ trips("dump-mistimed", "emitting", Fault.ENERGY_LOW)
 trips("double-pulse", "emitting", Fault.PULSE_DOUBLE)
 trips("shutter-driver-welded", "standby", Fault.SHUTTER_STUCK_OPEN)
 trips("monitor-saturates", "emitting", Fault.ENERGY_LOW)
-trips("photodiode-dead", "emitting", Fault.PULSE_MISSING)
+trips("photodiode-dead", "emitting", Fault.PULSE_WIDTH)
 trips("photodiode-weak", "emitting", Fault.PULSE_WIDTH)
 trips("indicator-fails", "ready", Fault.INDICATOR)
 
@@ -608,7 +629,7 @@ def noise_loses_frames_and_alters_none(desk: Desk, _: Injection) -> None:
     assert desk.fault in {Fault.NONE, Fault.LINK_LOST}
 
 
-@bites("line-lamp-noise", "ready")
+@bites("line-lamp-noise", "ready", rings_ms=5.0)  # longer than the laser waits
 def the_lamps_noise_alters_no_record(desk: Desk, injection: Injection) -> None:
     before = len(desk.pulses)
     desk.press()

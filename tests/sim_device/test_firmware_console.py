@@ -35,6 +35,7 @@ from protocols.requests import (
     Setpoint,
     StageSetpoint,
     Standby,
+    Trigger,
 )
 from protocols.scpi import TREE
 from protocols.scpi_line import ConsoleError
@@ -152,7 +153,7 @@ def expected_answers(bench: Bench) -> dict[str, str]:
         "STATus:LEAVe?": bench.left.name,
         "STATus:BLOCks?": names(status.blocks),
         "STATus:CALibrated?": str(int(status.calibrated)),
-        "STATus:DOCKed?": str(int(inputs.docked)),
+        "STATus:DOCKed?": str(int(inputs.docked_a_closed and inputs.docked_b_closed)),
         "STATus:FOOT?": "PRESSED" if inputs.foot_a_closed and inputs.foot_b_closed else "RELEASED",
         "STATus:SHUTter?": "OPEN" if inputs.shutter_open_switch else "CLOSED",
         "STATus:HANDpiece?": "ZOOM",
@@ -193,7 +194,7 @@ def expected_answers(bench: Bench) -> dict[str, str]:
 @pytest.mark.parametrize("state", State)
 def test_every_query_answers_in_every_state_what_binary_port_and_board_say(state: State) -> None:
     bench = bench_in(state)
-    bench.run(100 * MS)
+    bench.run(150 * MS)  # between two shots of a calibration, where nothing is on its way
     while bench.statuses[-1].device_time_us != bench.now_us - bench.boot_us:
         bench.advance(bench._wake_us)
     expected = expected_answers(bench)
@@ -586,7 +587,16 @@ def test_an_abort_ends_emission_in_the_plant_and_nothing_typed_brings_it_back() 
     assert status is not None
     setpoint = laser.ask(ReadSetpoint())
     grant = Grant(
-        *(9, status.boot, laser.session, status.arm_epoch, status.stop_epoch, 500, Beam.APERTURE),
+        *(
+            9,
+            status.boot,
+            laser.session,
+            status.arm_epoch,
+            status.stop_epoch,
+            500,
+            Beam.APERTURE,
+            Trigger.FOOT,
+        ),
         *(755, 750, 10_000, Handpiece.ZOOM, 3_500, setpoint.hash, laser.now_us + 60 * S),
     )
     laser.ask(grant)

@@ -26,7 +26,8 @@ WIRES: dict[str, list[Any]] = {
     "foot_a_closed": [False, True],
     "foot_b_closed": [False, True],
     "internal_trigger_strap": [False, True],
-    "docked": [False, True],
+    "docked_a_closed": [False, True],
+    "docked_b_closed": [False, True],
     "handpiece": [0, 1, 2, 99],
     "spot_um": [3_500, 3_501, 0],
     "wavelength_nm": [755, 0, 1_064],
@@ -67,7 +68,7 @@ class Watched(Bench):
             calibration = PulseFlag.CALIBRATION in commit.flags
             foot = self.inputs.foot_a_closed and self.inputs.foot_b_closed
             assert calibration or self.state is State.EMITTING
-            assert calibration or foot or self.inputs.internal_trigger_strap
+            assert calibration or (foot and not self.inputs.internal_trigger_strap)
             assert calibration or (commit.permit_id and device.host.alive(self.now_us))
             assert self.inputs.key_on
             assert self.inputs.estop_a_closed
@@ -183,10 +184,12 @@ def test_no_bytes_disturb_the_firmware(pieces: list[bytes]) -> None:
     assert bench.state is State.READY
 
 
+ESTOP = ("estop_a_closed", "estop_b_closed")
+COVER = ("cover_a_closed", "cover_b_closed")
 CAUSES: list[tuple[Fault, dict[str, Any], dict[str, Any]]] = [
-    (Fault.ESTOP, {"estop_a_closed": False}, {"estop_a_closed": True}),
+    (Fault.ESTOP, dict.fromkeys(ESTOP, False), dict.fromkeys(ESTOP, True)),
     (Fault.MAINS, {"mains_ok": False}, {"mains_ok": True}),
-    (Fault.COVER, {"cover_b_closed": False}, {"cover_b_closed": True}),
+    (Fault.COVER, dict.fromkeys(COVER, False), dict.fromkeys(COVER, True)),
     (Fault.REMOTE_INTERLOCK, {"remote_closed": False}, {"remote_closed": True}),
     (Fault.HANDPIECE, {"handpiece": 0}, {"handpiece": 1}),
     (Fault.ARTICULATED_ARM, {"arm_connected": False}, {"arm_connected": True}),

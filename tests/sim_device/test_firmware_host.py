@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from protocols.faults import Fault
-from protocols.messages import Beam, Heartbeat, Intent, Leave
+from protocols.messages import Beam, Heartbeat, Intent, Leave, Telemetry
 from protocols.refusals import Refusal
-from protocols.requests import ReadSetpoint
+from protocols.requests import Counters, ReadCounters, ReadSetpoint
 from protocols.states import ARMED, State
 from tests.sim_device.bench import MS, Bench, S, at
+
+QUIET_US = 3 * MS
+"""HZ-033: what is told unasked waits so long after a lamp trigger."""
 
 
 def silent(stage: str) -> Bench:
@@ -114,9 +117,9 @@ def test_status_comes_in_its_period_and_on_every_change(stage: str, period_us: i
     count = len(bench.statuses)
     bench.run(S)
     times = [status.device_time_us for status in bench.statuses[count:]]
-    assert max(b - a for a, b in pairwise(times)) <= period_us
+    assert max(b - a for a, b in pairwise(times)) <= period_us + (QUIET_US if stage == "emitting" else 0)
     bench.run(20 * MS)
-    bench.set(level_ok=True, docked=stage == "standby")
+    bench.dock(stage == "standby")
     bench.run(10 * MS)
     assert bench.status.docked is (stage == "standby")
 
@@ -303,3 +306,52 @@ def test_an_aperture_permit_is_not_held_over_into_a_rehearsal() -> None:
     bench.run(20 * MS)
     assert bench.status.permit_id == 0
     assert Refusal.BEAM in bench.reasons(bench.grant_request(permit_id=5, beam=Beam.APERTURE))
+
+
+# --- the lamp rings
+
+
+def test_nothing_is_told_unasked_while_the_lamp_rings_and_everything_right_after() -> None:
+    bench = at("granted")
+    for _ in range(4):
+        fired, statuses, reports = len(bench.triggers), len(bench.statuses), len(bench.reports)
+        bench.press()
+        while len(bench.triggers) == fired:
+            statuses, reports = len(bench.statuses), len(bench.reports)
+            bench.run(10)
+        trigger_us = bench.triggers[-1]
+        bench.advance(trigger_us + QUIET_US - 1)
+        assert (len(bench.statuses), len(bench.reports)) == (statuses, reports)
+        bench.run(1)
+        assert len(bench.reports) == reports + 1
+        bench.run(10 * MS - QUIET_US)  # no Status follows another closer than that
+        assert len(bench.statuses) > statuses
+        assert bench.status.pulse_number == max(bench.reports)
+
+
+def test_telemetry_that_is_due_while_the_lamp_rings_is_told_after_it() -> None:
+    bench = at("emitting")
+    reporter = bench.firmware._reporter
+    count = len(bench.heard)
+    bench.advance(bench.triggers[-1] + 95 * MS)
+    reporter._telemetry_us = bench.now_us - bench.boot_us + 6 * MS  # 1 ms after the next trigger
+    reporter.deadline_us = min(reporter.deadline_us, reporter._telemetry_us)
+    bench.run(50 * MS)
+    told = [message for message in bench.heard[count:] if isinstance(message, Telemetry)]
+    assert [message.device_time_us for message in told] == [bench.triggers[-1] - bench.boot_us + QUIET_US]
+
+
+@pytest.mark.parametrize("after_us", [0, 1, 200, 999, 1_500, 2_999])
+def test_a_stop_and_a_request_are_answered_at_once_while_the_lamp_rings(after_us: int) -> None:
+    bench = at("emitting")
+    fired = len(bench.triggers)
+    while len(bench.triggers) == fired:
+        bench.run(10)
+    bench.advance(bench.triggers[-1] + after_us)
+    assert isinstance(bench.ask(ReadCounters()), Counters)
+    statuses = len(bench.statuses)
+    stopped = bench.stop()
+    assert stopped.no_permit
+    assert len(bench.statuses) == statuses
+    bench.run(QUIET_US)
+    assert bench.status.state is State.STANDBY

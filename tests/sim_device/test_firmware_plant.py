@@ -31,6 +31,7 @@ from protocols.requests import (
     Request,
     SetAiming,
     StageSetpoint,
+    Trigger,
 )
 from protocols.states import ARMED, State
 from sim_device.firmware import Reference
@@ -156,6 +157,7 @@ def granted(seed: int, pulses: int) -> Laser:
             status.stop_epoch,
             pulses,
             Beam.APERTURE,
+            Trigger.FOOT,
             755,
             750,
             10_000,

@@ -303,7 +303,9 @@ def test_the_aiming_beam_goes_on_only_where_it_may_and_off_everywhere(stage: str
         ({"wavelength_nm": 532}, R.WAVELENGTH_DIFFERS),
         ({"aiming_uw": 99}, R.AIMING_BEAM),
         ({"aiming_uw": 5_001}, R.AIMING_BEAM),
-        ({"docked": True}, R.DOCKED),
+        ({"docked_a_closed": True, "docked_b_closed": True}, R.DOCKED),
+        ({"docked_a_closed": True}, R.DOCKED),
+        ({"docked_b_closed": True}, R.DOCKED),
     ],
 )
 def test_each_thing_in_the_way_refuses_arming_by_its_name_and_clears_by_itself(
@@ -333,7 +335,8 @@ def test_arming_tells_all_reasons_at_once() -> None:
     bench = at("standby")
     bench.host_alive = False
     bench.run(500 * MS)
-    bench.set(door_closed=False, coolant_mc=57_000, docked=True)
+    bench.set(door_closed=False, coolant_mc=57_000)
+    bench.dock(True)
     request = replace(bench.arm_request(), stop_epoch=9)
     assert bench.reasons(request) == {
         R.INTERLOCK_OPEN,
@@ -359,7 +362,7 @@ def test_arming_wants_the_hash_that_was_read_back_and_the_epoch_that_was_seen() 
 def test_a_rehearsal_needs_no_aiming_beam_and_may_be_docked() -> None:
     bench = at("set")
     bench.ask(SetAiming(False))
-    bench.set(docked=True)
+    bench.dock(True)
     bench.run(20 * MS)
     assert bench.reasons(bench.arm_request()) == {R.AIMING_BEAM, R.DOCKED}
     assert not bench.reasons(bench.arm_request(Beam.SHUTTER))
@@ -466,7 +469,8 @@ def test_a_grant_is_taken_in_ready_only(stage: str) -> None:
 def test_calibration_is_refused_undocked_and_with_an_open_chain() -> None:
     bench = at("standby")
     assert bench.reasons(Calibrate()) == {R.NOT_DOCKED}
-    bench.set(docked=True, door_closed=False)
+    bench.dock(True)
+    bench.set(door_closed=False)
     assert bench.reasons(Calibrate()) == {R.INTERLOCK_OPEN}
     bench.set(door_closed=True, coolant_mc=57_000)
     assert bench.reasons(Calibrate()) == {R.NOT_WARM}

@@ -209,12 +209,12 @@ def test_without_port_or_stored_calibration_the_laser_stands_by_blocked() -> Non
 @pytest.mark.parametrize("phase_us", [0, 100, 5_000, 50_000])
 def test_undocking_closes_the_shutter_in_its_step_and_ends_the_calibration_not_valid(phase_us: int) -> None:
     bench = at("standby")
-    bench.set(docked=True)
+    bench.dock(True)
     assert not bench.reasons(Calibrate())
     while len(bench.triggers) < 44:
         bench.run(100)
     bench.run(phase_us)
-    bench.set(docked=False)
+    bench.dock(False)
     assert not bench.outputs.shutter_open
     assert not bench.outputs.gate_enable
     bench.run(100 * MS)
@@ -230,7 +230,7 @@ def test_undocking_closes_the_shutter_in_its_step_and_ends_the_calibration_not_v
 def test_a_calibration_measures_the_gains_and_refuses_absurd_ones(gain_b_permille: int, valid: bool) -> None:
     bench = at("standby")
     bench.gain_b_permille = 1_000_000 // gain_b_permille
-    bench.set(docked=True)
+    bench.dock(True)
     assert not bench.reasons(Calibrate())
     bench.until(State.STANDBY)
     told = bench.ask(ReadCalibration())
@@ -397,7 +397,9 @@ def test_switches_that_contradict_or_vanish_are_a_feedback_fault() -> None:
     ("levels", "leave"),
     [
         ({"handpiece": 2, "spot_um": 6_000}, Leave.HANDPIECE),
-        ({"docked": True}, Leave.HANDPIECE),
+        ({"docked_a_closed": True, "docked_b_closed": True}, Leave.HANDPIECE),
+        ({"docked_a_closed": True}, Leave.HANDPIECE),
+        ({"docked_b_closed": True}, Leave.HANDPIECE),
         ({"spot_um": 3_501}, Leave.SPOT),
         ({"wavelength_nm": 532}, Leave.WAVELENGTH),
         ({"wavelength_nm": 0}, Leave.WAVELENGTH),
@@ -516,7 +518,7 @@ def test_an_indicator_that_fails_while_armed_latches() -> None:
 @pytest.mark.parametrize("wire", ["door_closed", "remote_closed", "arm_connected"])
 def test_an_open_chain_closes_the_shutter_of_a_calibration_too(wire: str) -> None:
     bench = at("standby")
-    bench.set(docked=True)
+    bench.dock(True)
     assert not bench.reasons(Calibrate())
     while len(bench.triggers) < 40:
         bench.run(MS)

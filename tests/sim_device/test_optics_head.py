@@ -133,6 +133,21 @@ def test_the_rod_warms_by_its_shots_and_cools_with_its_time_constant() -> None:
     assert head.warm_k(last_us + 230 * MS) == pytest.approx(head.warm_k(last_us) / math.e, rel=1e-9)
 
 
+@pytest.mark.parametrize(("flow", "slower"), [(1.0, 1.0), (0.5, 1 / 0.55), (0.0, 10.0)])
+def test_the_rod_cools_slower_the_less_water_flows(flow: float, slower: float) -> None:
+    head = quiet()
+    for shot_number in range(600):
+        energy_uj(head, now_us=shot_number * 100 * MS)
+        head.cool(shot_number * 100 * MS + 30 * MS, flow)  # again and again: only a change counts
+    last_us = 599 * 100 * MS
+    step_k = 0.05 * 43.0 / 7.66
+    assert head.warm_k(last_us) == pytest.approx(step_k / (1 - math.exp(-0.1 / (0.23 * slower))), rel=1e-6)
+    before_k = head.warm_k(last_us + 50 * MS)
+    head.cool(last_us + 50 * MS, 1.0)
+    assert head.warm_k(last_us + 50 * MS) == pytest.approx(before_k, rel=1e-12)
+    assert head.warm_k(last_us + 280 * MS) == pytest.approx(before_k / math.e, rel=1e-9)
+
+
 # -- chance and drift
 
 

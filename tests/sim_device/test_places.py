@@ -26,6 +26,7 @@ from hal.reconnect import Reconnect
 from sim_device.board import Inputs, Memory, Outputs, Step
 from sim_device.errors import SetupError
 from sim_device.firmware import Reference
+from sim_device.hands import Hands
 from sim_device.line import HELD_MAX
 from sim_device.memory import RamMemory
 from sim_device.places import serve_pty, serve_tcp
@@ -130,6 +131,25 @@ async def test_a_client_with_the_devices_rate_is_understood_and_another_is_not(
                 port.reset_input_buffer()
                 port.write(b"right")
                 await until(lambda: firmware.heard.endswith(b"right"), "the right rate is understood again")
+
+
+async def test_a_restored_laser_is_told_the_rate_that_the_client_has_now(tmp_path: Path) -> None:
+    firmware, link = Echo(), tmp_path / "laser0"
+    async with running(firmware, 115_200) as pump:
+        with serve_pty(pump.wire, link), serial.Serial(str(link), 115_200, timeout=0) as port:
+            port.write(b"right")
+            assert await read(port, 5) == b"right"
+            hands = Hands(pump)
+            hands.snapshot("right")
+            port.baudrate = 9_600
+            hands.state()  # it is seen
+            hands.restore("right")
+            restored = pump.simulator.firmware
+            assert isinstance(restored, Echo)
+            restored.heard = b""
+            port.write(b"wrong rate")
+            await until(lambda: restored.heard != b"", "something is heard")
+            assert b"wrong" not in restored.heard
 
 
 async def test_a_client_that_sets_nothing_has_the_devices_rate(tmp_path: Path) -> None:

@@ -291,7 +291,6 @@ def test_every_contact_reaches_its_line() -> None:
         "door_closed": ("door_closed", False, False),
         "arm_connected": ("arm_connected", False, False),
         "internal_trigger_strap": ("internal_trigger_strap", True, True),
-        "docked": ("docked", False, False),
         "level_ok": ("level_ok", False, False),
         "charger_cool": ("charger_cool", False, False),
         "handpiece": ("handpiece", Handpiece.FIXED_8, 2 + 1),
@@ -309,6 +308,7 @@ def test_every_contact_reaches_its_line() -> None:
     for contact, lines in (
         ("estop_pressed", {"estop_a_closed", "estop_b_closed"}),
         ("cover_closed", {"cover_a_closed", "cover_b_closed"}),
+        ("docked", {"docked_a_closed", "docked_b_closed"}),
     ):
         plant = Plant(1)
         plant.act(lambda p, c=contact: setattr(p.contacts, c, not getattr(p.contacts, c)))  # type: ignore[misc]

@@ -24,11 +24,11 @@ MECHANICAL: tuple[Mechanical, ...] = (
     ("door_closed", False, True, ("door_closed",)),
     ("arm_connected", False, True, ("arm_connected",)),
     ("internal_trigger_strap", False, True, ("internal_trigger_strap",)),
-    ("docked", False, True, ("docked",)),
     ("level_ok", False, True, ("level_ok",)),
     ("charger_cool", False, True, ("charger_cool",)),
     ("estop_pressed", True, False, ("estop_a_closed", "estop_b_closed")),
     ("cover_closed", False, True, ("cover_a_closed", "cover_b_closed")),
+    ("docked", False, True, ("docked_a_closed", "docked_b_closed")),
 )
 
 

@@ -398,6 +398,23 @@ def test_a_partly_blocked_loop_flows_less() -> None:
     assert plant.inputs.flow_ml_min == 1600
 
 
+@pytest.mark.parametrize(
+    ("knob", "value", "slower"), [("pump_ok", False, 10.0), ("flow_ratio", 0.5, 1 / 0.55)]
+)
+def test_without_flow_the_rod_keeps_its_heat(knob: str, value: object, slower: float) -> None:
+    plant = powered(pump_on=True)
+    plant.advance(S)
+    turn(plant, f"coolant.{knob}", value)
+    plant.advance(2 * S)
+    plant.head.shoot(2 * S, 43.0, 750, 60.0)
+    warm_k = plant.head.warm_k(2 * S)
+    assert plant.head.warm_k(2 * S + 230 * MS) == pytest.approx(warm_k * math.exp(-1 / slower), rel=1e-9)
+    turn(plant, f"coolant.{knob}", 1 if knob == "flow_ratio" else True)
+    plant.advance(4 * S)
+    warm_k = plant.head.warm_k(4 * S)
+    assert plant.head.warm_k(4 * S + 230 * MS) == pytest.approx(warm_k / math.e, rel=1e-9)
+
+
 def test_a_leak_opens_the_level_switch_and_then_runs_the_pump_dry() -> None:
     plant = powered(pump_on=True)
     plant.advance(10 * S)

@@ -17,8 +17,8 @@ import serial
 from click.testing import CliRunner
 
 from protocols.states import State
-from sim_device.board import Inputs, Memory, Outputs, Step
 from rig.cli.sim import sim
+from sim_device.board import Inputs, Memory, Outputs, Step
 from sim_device.control_client import Control
 from sim_device.errors import SetupError
 from sim_device.memory import RamMemory

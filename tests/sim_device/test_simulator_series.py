@@ -28,6 +28,7 @@ from protocols.requests import (
     Setpoint,
     StageSetpoint,
     Standby,
+    Trigger,
 )
 from protocols.states import State
 from sim_device.firmware import Reference
@@ -148,6 +149,7 @@ def fire(host: Host, permit_id: int, pulses: int, beam: Beam, press_for_us: int)
             status.stop_epoch,
             pulses,
             beam,
+            Trigger.FOOT,
             755,
             750,
             10_000,
