@@ -149,6 +149,7 @@ def _session(picture: Picture) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     rehearsal = "  REHEARSAL: the shutter stays closed" if session.get("rehearsal") else ""
     rehearsal += "  SERVICE: light on no person" if session.get("service") else ""
+    rehearsal += "  INTERNAL TRIGGER: fires without a foot" if session.get("trigger") == "internal" else ""
     unknown = f", {session['unknown']} of them unknown" if session.get("unknown") else ""
     grid.add_row(
         Text("session", "dim"),

@@ -51,6 +51,9 @@ class PlanFile(Table):
     name: str = Field(min_length=1, max_length=80, description="What the operator reads.")
     indication: str = Field(min_length=1, max_length=40, description="What is treated; or service.")
     skin_type: SkinType | None = Field(None, description="Fitzpatrick skin type; none in a service plan.")
+    trigger: Literal["foot", "internal"] = Field(
+        "foot", description="What fires; internal, without a foot, in a service plan alone."
+    )
     rehearsal: bool = Field(False, description="Whether the shutter stays closed.")
     subject: str | None = Field(None, min_length=1, max_length=32, description="Pseudonym of who is treated.")
     acknowledged: list[str] = Field(
@@ -91,6 +94,7 @@ def parse_plan(text: str, path: Path) -> LoadedPlan:
         passes=file.treatment.passes,
         series=tuple(file.treatment.series),
         rehearsal=file.rehearsal,
+        trigger=file.trigger,
         subject=file.subject,
         acknowledged=tuple(file.acknowledged),
     )

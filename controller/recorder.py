@@ -9,10 +9,11 @@ that could not be written is kept and tried again.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from controller.store import (
     EventKind,
@@ -52,8 +53,7 @@ class Event:
     body: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pulse:
+class _Pulse(NamedTuple):
     serial: str
     report: PulseReport
     wall_time: datetime
@@ -91,7 +91,8 @@ class Recorder:
         self._on_recorded = on_recorded
         self._on_store = on_store
         self._on_trouble = on_trouble
-        self._queue: asyncio.Queue[_Pulse | Event] = asyncio.Queue(CAPACITY)
+        self._queue: deque[_Pulse | Event] = deque()
+        self._news = asyncio.Event()
         self._unwritten: list[Event] = []
         self._sessions: dict[int, str | None] = {}
         self._known_serial = ""
@@ -131,7 +132,7 @@ class Recorder:
     def books(self) -> Books:
         """How the device's count and the records compare."""
         missing = self._device_counter - self._through - len(self._beyond)
-        return Books(self._device_counter, self._recorded, max(missing, 0), self._queue.qsize())
+        return Books(self._device_counter, self._recorded, max(missing, 0), len(self._queue))
 
     @property
     def recorded_through(self) -> int:
@@ -175,13 +176,13 @@ class Recorder:
     async def run(self) -> None:
         """Write what is queued until cancelled."""
         while True:
-            self.idle.clear() if self._unwritten or not self._queue.empty() else self.idle.set()
+            if not (self._unwritten or self._queue):
+                self.idle.set()
+                self._news.clear()
+                await self._news.wait()
             batch: list[_Pulse | Event] = [*self._unwritten]
-            if not batch:
-                batch.append(await self._queue.get())
-                self.idle.clear()
-            while len(batch) < BATCH_MAX and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            while self._queue and len(batch) < BATCH_MAX:
+                batch.append(self._queue.popleft())
             self._unwritten = []
             if not await self._write(batch):
                 self._unwritten = [item for item in batch if isinstance(item, Event)]
@@ -245,10 +246,10 @@ class Recorder:
         return str(command.body["session_id"])
 
     def _put(self, item: _Pulse | Event) -> bool:
-        try:
-            self._queue.put_nowait(item)
-        except asyncio.QueueFull:
+        if len(self._queue) >= CAPACITY:
             return False
+        self._queue.append(item)
+        self._news.set()
         self.idle.clear()
         return True
 

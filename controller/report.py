@@ -174,6 +174,7 @@ def session_report(session: Session | None) -> dict[str, Any] | None:
         "energy_mj": tally.energy_mj,
         "rehearsal": plan.rehearsal,
         "service": plan.service,
+        "trigger": plan.trigger,
     }
 
 

@@ -96,7 +96,7 @@ class Session:
     @property
     def remaining(self) -> int:
         """Pulses of the plan that were not given yet."""
-        return max(0, self.plan.pulses - self.tally.given)
+        return max(0, self.record.planned_pulses - self.tally.given)
 
     def due(self, status: Status) -> bool:
         """Whether there may be something to do: to end the session, or to grant its next series."""

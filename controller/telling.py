@@ -107,8 +107,10 @@ class Teller:
         """A Status came in: told when it is news; with it the sample that is due."""
         self._status = status
         self.refresh()
+        if not self._fanout.hears(Kind.TELEMETRY):
+            return
         now_us = self._now_us()
-        if now_us - self._sampled_us >= self._period_us and self._fanout.hears(Kind.TELEMETRY):
+        if now_us - self._sampled_us >= self._period_us:
             self._sampled_us = now_us
             sample = telemetry_payload(status, self._telemetry, self._host(), self._stamp())
             self._fanout.tell(Kind.TELEMETRY, sample)

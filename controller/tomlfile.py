@@ -53,12 +53,17 @@ def place(file: str, problem: Problem) -> str:
 
 
 def read(path: Path) -> str:
-    """The text of the file at `path`; raises TomlError when it cannot be read as UTF-8."""
+    """The text of the file at `path`; raises TomlError when there is none, or it cannot be read as UTF-8."""
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        problem = Problem("file", None, "", f"cannot be read as UTF-8 text [{error}]")
-        raise TomlError(str(path), [problem]) from error
+        if isinstance(error, FileNotFoundError):
+            words = "there is no such file: look at its name, and where it is looked for"
+        elif isinstance(error, OSError):
+            words = f"cannot be read [{error.strerror}]"
+        else:
+            words = f"cannot be read as UTF-8 text [{error}]"
+        raise TomlError(str(path), [Problem("file", None, "", words)]) from error
 
 
 def parse(text: str, path: Path, model: type[M], *, optional_tables: bool = False) -> M:

@@ -273,6 +273,7 @@ class Treatment:
             permit_id=await self._fresh_permit_id(),
             pulses=pulses,
             beam=session.plan.beam,
+            trigger=session.plan.fired_by,
             committed=session.committed,
             ends_us=self._now_us() + permit_us(session.plan, pulses, limits),
         )
@@ -283,6 +284,7 @@ class Treatment:
             {
                 "permit_id": permit.permit_id,
                 "pulses": permit.pulses,
+                "trigger": permit.trigger.name,
                 "session_id": session.record.id,
                 "serial": self.serial,
             },

@@ -46,7 +46,7 @@ class ClockMap:
             return  # overtaken on the way: it tells nothing new
         self._append((device_us, host_us - device_us))
         oldest_us = host_us - WINDOW_US
-        while sum(self._samples[0]) < oldest_us:
+        while (first := self._samples[0])[0] + first[1] < oldest_us:
             if self._samples.popleft() is self._least[0]:
                 self._least.popleft()
         self._forget_before_step()

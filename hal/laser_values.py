@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from protocols.fields import FieldError, from_user, to_user
 from protocols.messages import Beam, Handpiece
-from protocols.requests import Setpoint
+from protocols.requests import Setpoint, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class Permit:
     permit_id: int
     pulses: int
     beam: Beam
+    trigger: Trigger
     committed: CommittedSetPoint
     ends_us: int
 

@@ -13,26 +13,29 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "memory"
 
-_ends: Final[dict[str, MemoryEnd]] = {}
+# By the loop they live in: what another one has, or left behind, is neither taken nor told.
+_ends: Final[dict[tuple[asyncio.AbstractEventLoop, str], MemoryEnd]] = {}
 
 
 def memory_pair(name: str) -> MemoryEnd:
-    """Lay the line `memory://name` and return the device's end; raises ValueError if there is one already.
+    """Lay `memory://name` in the running loop; returns the device's end. ValueError if there is one already.
 
     The host's end is made by `open_port`, by one host at a time, again after each close.
     """
-    if not name or name in _ends:
+    key = asyncio.get_running_loop(), name
+    if not name or key in _ends:
         raise ValueError(f"memory line {name!r} is not free: give a name that no open line has")
-    end = _ends[name] = MemoryEnd(name)
+    end = _ends[key] = MemoryEnd(name)
     return end
 
 
 def open_memory(url: str, name: str) -> MemoryPort:
-    """The host's end of the line `name`; raises PortError when there is none or it is taken."""
-    end = _ends.get(name)
+    """The host's end of the line `name` of the running loop; PortError when there is none or it is taken."""
+    loop = asyncio.get_running_loop()
+    end = _ends.get((loop, name))
     if end is None:
-        known = ", ".join(sorted(_ends)) or "none"
-        text = f"{url}: there is no such line in this process (there are: {known})"
+        known = ", ".join(sorted(other for within, other in _ends if within is loop)) or "none"
+        text = f"{url}: there is no such line in this loop (there are: {known})"
         raise PortError(PortKind.ABSENT, url, text, "lay it with memory_pair first")
     if end.host is not None:
         raise PortError(PortKind.BUSY, url, f"{url}: the line is in use", "close the other user first")
@@ -46,6 +49,7 @@ class MemoryEnd:
     def __init__(self, name: str) -> None:
         self.name = name
         self.host: MemoryPort | None = None
+        self._loop = asyncio.get_running_loop()
         self.on_bytes: Callable[[bytes], None] = lambda _: None
         self._frozen = False
 
@@ -63,12 +67,17 @@ class MemoryEnd:
     def write(self, data: bytes) -> None:
         """Send to the host in the next turn of the loop; lost where no host has the line open."""
         if self.host and data:
-            asyncio.get_running_loop().call_soon(self.host.take, data)
+            self._loop.call_soon(self.host.take, data)
+
+    def deliver(self, data: bytes) -> None:
+        """Send to the host at once: from the top of a turn of the loop, with nothing written before it."""
+        if self.host:
+            self.host.take(data)
 
     def close(self) -> None:
         """Pull the cable: the host loses its port, and the name is free."""
-        if _ends.get(self.name) is self:
-            del _ends[self.name]
+        if _ends.get((self._loop, self.name)) is self:
+            del _ends[self._loop, self.name]
         if self.host:
             self.host.unplug()
 

@@ -222,6 +222,7 @@ class PicolaseLaser(Laser):
             stop_epoch=status.stop_epoch,
             pulses=permit.pulses,
             beam=permit.beam,
+            trigger=permit.trigger,
             wavelength_nm=setpoint.wavelength_nm,
             mode_width_ps=setpoint.mode_width_ps,
             rep_rate_mhz=setpoint.rep_rate_mhz,

@@ -13,6 +13,8 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
+from protocols.frozen import quick
+
 # [C] Stands first in what is hashed, so that no other SHA-256 of this project can be mistaken for a link of
 # the chain; the number changes when the encoding below does.
 _DOMAIN = b"picolase-audit-1\n"
@@ -23,6 +25,7 @@ GENESIS_HASH = "0" * 64
 """What the first entry names as its predecessor."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One link: what happened, when by both clocks, who did it, and the hash of the entry before it."""

@@ -32,7 +32,7 @@ class Quality(enum.Enum):
     BAD = "bad"  # never seen, said to be bad, or from the future
 
 
-class Consequence(enum.Enum):
+class Consequence(enum.StrEnum):  # for the same reason
     """What follows when an input is not good, apart from being shown as such."""
 
     REFUSES = "refuses"  # nothing that permits leaves the host
@@ -139,21 +139,24 @@ class Freshness:
             if reading is not None and reading.ok:
                 at_us, age_us = reading.at_us, now_us - reading.at_us
                 if not age_us >= 0:  # from the future: a clock went back, nothing is known
-                    to_us = min(to_us, at_us - 1)
+                    begins_us, ends_us = -_EVER_US, at_us - 1
                 elif max_age_us is not None and not age_us <= max_age_us:
                     quality = Quality.STALE
-                    from_us = max(from_us, at_us + max_age_us + 1)
+                    begins_us, ends_us = at_us + max_age_us + 1, _EVER_US
                 else:
                     quality = Quality.GOOD
-                    from_us = max(from_us, at_us)
-                    if max_age_us is not None:
-                        to_us = min(to_us, at_us + max_age_us)
+                    begins_us = at_us
+                    ends_us = _EVER_US if max_age_us is None else at_us + max_age_us
+                from_us = begins_us if begins_us > from_us else from_us
+                to_us = ends_us if ends_us < to_us else to_us
             judged[which] = quality
         self._judged, self._from_us, self._to_us = judged, from_us, to_us
 
 
 def not_good(qualities: Mapping[Input, Quality], consequence: Consequence) -> list[Input]:
     """The inputs that are not good and have this consequence; a missing one counts as bad."""
+    if qualities == _ALL_GOOD:  # as nearly always
+        return []
     return [which for which in _CONCERNED[consequence] if qualities.get(which) is not Quality.GOOD]
 
 
@@ -161,4 +164,5 @@ _CONCERNED: Final = {
     consequence: tuple(which for which, row in FRESHNESS.items() if consequence in row.consequences)
     for consequence in Consequence
 }
+_ALL_GOOD: Final = dict.fromkeys(Input, Quality.GOOD)
 _EVER_US: Final = 2**63  # beyond every time there is

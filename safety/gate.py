@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from protocols.messages import AckPulses, Beam, Effect, Heartbeat, Intent, Message, Sender, Status
@@ -68,30 +69,33 @@ def refusals(message: Message, situation: Situation) -> tuple[Reason, ...]:
     """Every reason why `message` may not leave now; empty means it may."""
     if message.sender is Sender.DEVICE:
         return (reason(_H.NOT_OURS, type(message).__name__),)
+    if isinstance(message, Heartbeat):
+        return tuple(_heartbeat(message, situation))
     if message.effect is Effect.PERMITS:
         return tuple(_permits(message, situation))
     if message.effect is Effect.SETS:
         return tuple(_sets(message, situation))
-    if isinstance(message, Heartbeat):
-        return tuple(_heartbeat(message, situation))
     if isinstance(message, AckPulses):
         return tuple(_acknowledges(message, situation))
     return ()  # STOPS, READS, and Connect
 
 
-def withheld(s: Situation) -> Iterator[Reason]:
+def withheld(s: Situation) -> list[Reason]:
     """Every reason why no heartbeat may leave: the device's own watchdog is then to act."""
-    yield from _link(s)
+    reasons = _link(s)
     for which in not_good(s.qualities, Consequence.WITHHOLDS):
-        yield _input(s, which)
+        reasons.append(_input(s, which))
     if s.latches or s.uncertain:
-        yield from _latched(s)
+        reasons += _latched(s)
+    return reasons
 
 
-def _heartbeat(message: Heartbeat, s: Situation) -> Iterator[Reason]:
-    yield from withheld(s)
-    if s.device is not None and (message.challenge, message.intent) != (s.device.challenge, s.intent):
-        yield reason(_H.INTENT, f"{message.intent.name} instead of {s.intent.name}, or an old challenge")
+def _heartbeat(message: Heartbeat, s: Situation) -> list[Reason]:
+    reasons, device = withheld(s), s.device
+    if device is not None and (message.challenge != device.challenge or message.intent is not s.intent):
+        text = f"{message.intent.name} instead of {s.intent.name}, or an old challenge"
+        reasons.append(reason(_H.INTENT, text))
+    return reasons
 
 
 def _acknowledges(message: AckPulses, s: Situation) -> Iterator[Reason]:
@@ -178,6 +182,7 @@ def _expectations(s: Situation) -> Iterator[tuple[str, object, HostReason]]:
     if s.plan is not None:
         wanted = s.plan.setpoint
         yield "beam", s.plan.plan.beam, _H.BEAM
+        yield "trigger", s.plan.plan.fired_by, _H.TRIGGER
         yield "wavelength_nm", wanted.wavelength_nm, _H.WAVELENGTH
         yield "mode_width_ps", wanted.mode_width_ps, _H.MODE
         yield "rep_rate_mhz", wanted.rep_rate_mhz, _H.RATE
@@ -201,14 +206,15 @@ def _common(s: Situation, but: Input | None = None) -> Iterator[Reason]:
             yield reason(_H.FAULT, s.device.first_fault.name.lower())
 
 
-def _link(s: Situation) -> Iterator[Reason]:
+def _link(s: Situation) -> list[Reason]:
     if s.link is None:
-        yield reason(_H.LINK_DOWN)
-        return
+        return [reason(_H.LINK_DOWN)]
+    reasons = []
     if not s.link.interface_matches:
-        yield reason(_H.INTERFACE)
+        reasons.append(reason(_H.INTERFACE))
     if s.device is not None and s.device.boot != s.link.boot:
-        yield reason(_H.BOOT)
+        reasons.append(reason(_H.BOOT))
+    return reasons
 
 
 def _latched(s: Situation) -> Iterator[Reason]:
@@ -263,26 +269,32 @@ def _plan_matches(s: Situation) -> Iterator[Reason]:
         yield from differs_from_plan(s.device, s.plan)
 
 
-def differs_from_plan(device: Status, loaded: LoadedPlan) -> Iterator[Reason]:
+_CONNECTED: Final = {"handpiece": _H.HANDPIECE, "spot_um": _H.SPOT, "wavelength_nm": _H.WAVELENGTH}
+_connected: Final = attrgetter(*_CONNECTED)
+
+
+def differs_from_plan(device: Status, loaded: LoadedPlan) -> list[Reason]:
     """What is connected, as far as it is not what the plan was checked for."""
-    for field, which in (
-        ("handpiece", _H.HANDPIECE),
-        ("spot_um", _H.SPOT),
-        ("wavelength_nm", _H.WAVELENGTH),
-    ):
-        got, want = getattr(device, field), getattr(loaded.setpoint, field)
-        if got != want:
-            yield reason(which, f"{field} {_word(got)} instead of {_word(want)}")
+    got, want = _connected(device), _connected(loaded.setpoint)
+    if got == want:
+        return []
+    return [
+        reason(which, f"{field} {_word(is_now)} instead of {_word(planned)}")
+        for (field, which), is_now, planned in zip(_CONNECTED.items(), got, want, strict=True)
+        if is_now != planned
+    ]
 
 
-def lost_while_armed(device: Status, loaded: LoadedPlan | None) -> Iterator[Reason]:
+def lost_while_armed(device: Status, loaded: LoadedPlan | None) -> list[Reason]:
     """What ends permission in an armed laser; it acts on these by itself, the host makes sure."""
+    reasons = []
     if device.open_interlocks:
-        yield reason(_H.INTERLOCK, _names(device.open_interlocks))
+        reasons.append(reason(_H.INTERLOCK, _names(device.open_interlocks)))
     if not device.calibrated:
-        yield reason(_H.NOT_CALIBRATED)
+        reasons.append(reason(_H.NOT_CALIBRATED))
     if loaded is not None:
-        yield from differs_from_plan(device, loaded)
+        reasons += differs_from_plan(device, loaded)
+    return reasons
 
 
 def has_fault(device: Status) -> bool:

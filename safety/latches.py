@@ -85,7 +85,8 @@ class Latches:
     """The latches that stand; a second cause neither replaces the first nor renews the instance."""
 
     def __init__(self) -> None:
-        self._standing: dict[LatchId, Latch] = {}
+        self._standing: dict[LatchId, Latch] = {}  # in the order in which they tripped
+        self._all: tuple[Latch, ...] = ()  # the same, looked at with every message
         self._instances = 0
 
     def set(self, which: LatchId, cause: str, now_us: int) -> Latch | None:
@@ -96,15 +97,17 @@ class Latches:
         row = LATCHES[which]
         latch = Latch(which, self._instances, now_us, f"{row.text}: {cause}", row.action)
         self._standing[which] = latch
+        self._all = tuple(self._standing.values())
         return latch
 
     def clear(self, which: LatchId) -> None:
         """Take the latch off; whether that is allowed was decided before."""
         self._standing.pop(which, None)
+        self._all = tuple(self._standing.values())
 
     def standing(self) -> tuple[Latch, ...]:
         """All that stand, in the order in which they tripped."""
-        return tuple(sorted(self._standing.values(), key=lambda latch: latch.instance))
+        return self._all
 
     def find(self, instances: Collection[int]) -> tuple[list[Latch], list[int]]:
         """The standing latches of these instances, and the instances that stand for nothing."""

@@ -9,15 +9,18 @@ instead. After the host gave up its arming (`leave`), the device may be seen arm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from protocols.messages import Beam, Intent, PulseFlag, PulseReport, Status
-from protocols.requests import Grant
+from protocols.requests import Grant, Trigger
 from protocols.states import ARMED, State
 from protocols.timing import MS, STOP_UNCONFIRMED_US
 
 LATE_US: Final = 20 * MS  # REQ-005: no pulse later than 20 ms after permission ended
 LEAVE_US: Final = STOP_UNCONFIRMED_US  # the time in which a stop must be confirmed
+_AS_SET: Final = ("wavelength_nm", "mode_width_ps", "rep_rate_mhz", "handpiece", "spot_um")
+_as_set: Final = attrgetter(*_AS_SET)
 _PERMITS_KEPT: Final = 1024  # [C] four device rings of reports, each under a permit of its own
 
 
@@ -42,8 +45,7 @@ class _Arming:
     epoch: int | None = None  # as answered
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
+class Mirrored(NamedTuple):  # made with every Status
     """How a Status compares with the books: words where it contradicts them, else empty."""
 
     light: str = ""  # emission that this host did not permit
@@ -186,15 +188,17 @@ class PermitBooks:
             return f"given {(report.device_time_us - end_us) // MS} ms after its permit ended"
         if grant.beam is Beam.SHUTTER and PulseFlag.SHUTTER_CLOSED not in report.flags:
             return "given through the aperture in a rehearsal"
+        if (grant.trigger is Trigger.INTERNAL) is not (report.press == 0):
+            return f"fired by press {report.press} (0: by itself) under a permit for {grant.trigger.name}"
         return ""
 
     @staticmethod
     def _differs(permit: Permit, grant: Grant, report: PulseReport) -> str:
-        names = ("wavelength_nm", "mode_width_ps", "rep_rate_mhz", "handpiece", "spot_um")
+        got, granted = _as_set(report), _as_set(grant)
         wrong = [
-            f"{name} {getattr(report, name)} instead of {getattr(grant, name)}"
-            for name in names
-            if getattr(report, name) != getattr(grant, name)
+            f"{name} {is_now} instead of {permitted}"
+            for name, is_now, permitted in zip(_AS_SET, got, granted, strict=True)
+            if is_now != permitted
         ]
         if report.set_energy_uj != permit.set_energy_uj:
             wrong.append(f"set_energy_uj {report.set_energy_uj} instead of {permit.set_energy_uj}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from protocols.fields import from_user
 from protocols.messages import Beam, Handpiece
 from protocols.refusals import Reason
-from protocols.requests import Setpoint
+from protocols.requests import Setpoint, Trigger
 from safety.presets import SERVICE
 
 
@@ -33,6 +33,7 @@ class TreatmentPlan:
     series: tuple[int, ...]
     fluence_j_cm2: float | None = None
     rehearsal: bool = False
+    trigger: str = "foot"  # or "internal": fires by itself while the strap is fitted, for service alone
     subject: str | None = None
     acknowledged: tuple[str, ...] = ()
 
@@ -50,6 +51,11 @@ class TreatmentPlan:
     def beam(self) -> Beam:
         """Where the light goes: a rehearsal keeps the shutter closed."""
         return Beam.SHUTTER if self.rehearsal else Beam.APERTURE
+
+    @property
+    def fired_by(self) -> Trigger:
+        """What may fire under its permits; anything but `internal` is the foot."""
+        return Trigger.INTERNAL if self.trigger == "internal" else Trigger.FOOT
 
     def series_left(self, done: int) -> int:
         """Pulses left in the series that comes next after `done` pulses of the plan; 0 when all are given."""

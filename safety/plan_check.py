@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from protocols.messages import Handpiece
+from protocols.requests import Trigger
 from safety import limits
 from safety.fluence import FLUENCE_SOURCE, FluenceError, fluence_j_cm2, half_last_digit
 from safety.limits import DeviceLimits, ModeLimits
@@ -21,6 +22,7 @@ _STATED_COARSEST: Final = 1e-2  # [C] a figure of few digits must still name thi
 _STEP_ROUNDING: Final = 1e-6  # [C] a millionth of a step is rounding, not a wish
 _FINITE: Final = 1e18  # beyond it nothing is a quantity of a laser; also catches NaN and infinity
 _NAME_MAX: Final = 80
+_TRIGGERS: Final = tuple(trigger.name.lower() for trigger in Trigger)
 _PSEUDONYM: Final = re.compile(r"(?=.*[0-9])[A-Za-z0-9-]{1,32}")  # a digit: so that a plain name is refused
 
 
@@ -70,6 +72,14 @@ class _Check:
             )
         if type(self.plan.rehearsal) is not bool:
             yield self._refuse("rehearsal", "rehearsal", "true or false", "project", "say which")
+        if self.plan.trigger not in (_TRIGGERS if self.plan.service else _TRIGGERS[:1]):
+            yield self._refuse(
+                "trigger",
+                "trigger",
+                f"one of {', '.join(_TRIGGERS)}, and internal in a service plan alone",
+                "project",
+                "take it out: a treatment is fired by the footswitch",
+            )
         if subject is not None and not _PSEUDONYM.fullmatch(subject):
             yield self._refuse(
                 "subject",

@@ -45,6 +45,7 @@ class HostReason(enum.Enum):
     MODE = "mode"
     RATE = "rate"
     BEAM = "beam"
+    TRIGGER = "trigger"
     STOPPED_SINCE = "stopped_since"
     NOT_ARMED = "not_armed"
     PERMIT_OPEN = "permit_open"
@@ -101,6 +102,7 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.MODE: _T("the pulse width mode is not the planned one", "ask for a permit as planned"),
     _H.RATE: _T("the rate is not the planned one", "ask for a permit as planned"),
     _H.BEAM: _T("the beam path is not the planned one", "arm for the plan's beam path"),
+    _H.TRIGGER: _T("what may fire is not what the plan says", "ask for a permit as planned"),
     _H.STOPPED_SINCE: _T("a stop came in between", "look why it was stopped, then arm again"),
     _H.NOT_ARMED: _T("the laser was not armed by this host for it", "arm first"),
     _H.PERMIT_OPEN: _T("another permit is still open", "let it end, or stop"),

@@ -7,8 +7,7 @@ not filled in time. `reported_to` is the number up to which every report is in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from protocols.messages import PulseReport
 from protocols.requests import Counters
@@ -18,8 +17,7 @@ GAP_MAX_US: Final = 5 * REPORT_REPEAT_US  # [C] five repetitions lost in a row: 
 _REMEMBERED: Final = 256  # the device's own ring: it repeats nothing older
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):  # made with every pulse
     """`new`: seen for the first time, to be counted. `problem`: what is wrong with its number, or empty."""
 
     new: bool

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from protocols.messages import (
+    AckPulses,
     Heartbeat,
     Message,
     PulseFlag,
@@ -85,10 +86,11 @@ class Supervisor:
 
     def observe(self, message: Message, now_us: int) -> list[Reaction]:
         """Take a message of the device's, an answer included, before anybody else does."""
-        if self._known.link is None:
+        link = self._known.link
+        if link is None:
             return []  # nobody was identified: whatever it says is not trusted
         if isinstance(message, Status):
-            return self._status(message, self._known.link, now_us)
+            return self._status(message, link, now_us)
         if isinstance(message, Telemetry):
             return self._telemetry(message, now_us)
         if isinstance(message, PulseReport):
@@ -103,21 +105,20 @@ class Supervisor:
 
     def tick(self, now_us: int) -> list[Reaction]:
         """Look at what is due; to be called every heartbeat period or more often."""
-        reactions: list[Reaction] = []
-        if self.quality(Input.TICK, now_us) is not Quality.GOOD and self._known.armed:
-            age_us = self._known.freshness.view(Input.TICK, now_us).age_us
+        known, reactions = self._known, list[Reaction]()
+        if self.quality(Input.TICK, now_us) is not Quality.GOOD and known.armed:
+            age_us = known.freshness.view(Input.TICK, now_us).age_us
             if age_us is not None:
                 reactions += self._trip(LatchId.LOOP_LAG, f"{age_us} us between two ticks", now_us)
-        self._known.freshness.note(Input.TICK, now_us)
-        if self._known.link is None:
+        known.freshness.note(Input.TICK, now_us)
+        if known.link is None:
             return reactions
-        if self._known.armed:
-            stale = not_good(self._known.freshness.qualities(now_us), Consequence.TRIPS)
-            if stale:
-                text = ", ".join(which.value for which in stale)
-                reactions += self._trip(LatchId.STALE, f"{text} was not fresh", now_us)
-        if self._known.sequence.overdue(now_us):
-            text = f"the report after pulse {self._known.sequence.reported_to} does not come"
+        stale = not_good(known.freshness.qualities(now_us), Consequence.TRIPS)
+        if stale and known.armed:
+            text = ", ".join(which.value for which in stale)
+            reactions += self._trip(LatchId.STALE, f"{text} was not fresh", now_us)
+        if known.sequence.overdue(now_us):
+            text = f"the report after pulse {known.sequence.reported_to} does not come"
             reactions += self._trip(LatchId.COUNTER_GAP, text, now_us)
         return reactions
 
@@ -183,8 +184,8 @@ class Supervisor:
         self._known.leave(now_us)
 
     def requested(self, message: Message, now_us: int) -> None:
-        """This message passed the gate and leaves now; for the same one again, nothing changes."""
-        if message == self._known.in_flight:
+        """This message passed the gate and leaves now; a repetition or mere word changes nothing."""
+        if isinstance(message, Heartbeat | AckPulses) or message == self._known.in_flight:
             return
         if isinstance(message, Arm | Grant):
             self._known.in_flight = message
@@ -264,7 +265,7 @@ class Supervisor:
 
     def heartbeat(self, now_us: int) -> Heartbeat | None:
         """The heartbeat that is due, or None: withheld, so that the device's own watchdog acts."""
-        if self._known.device is None or any(gate.withheld(self._known.situation(now_us))):
+        if self._known.device is None or gate.withheld(self._known.situation(now_us)):
             return None
         return Heartbeat(self._known.device.challenge, self._known.books.intent)
 
@@ -292,43 +293,45 @@ class Supervisor:
         if status.boot != link.boot:
             text = f"start {status.boot} speaks in a session of start {link.boot}"
             return self._trip(LatchId.DEVICE_RESTARTED, text, now_us)
-        before = self._known.device
+        known = self._known
+        before = known.device
         if before is not None and status.device_time_us < before.device_time_us:
             return self._trip(LatchId.BAD_INPUT, "the device's clock went back", now_us)
-        self._known.device = status
-        self._known.freshness.note(Input.STATUS, now_us, text=status.state.name)
+        known.device = status
+        known.freshness.note(Input.STATUS, now_us, text=status.state.name)
         reactions = self._device_fault(status, now_us)
-        problem = self._known.sequence.told(status.pulse_number, now_us)
+        problem = known.sequence.told(status.pulse_number, now_us)
         if problem:
             reactions += self._trip(LatchId.COUNTER_GAP, problem, now_us)
         if before is not None and status.stop_epoch != before.stop_epoch:
             reactions.append(Note("stopped", f"stop epoch {status.stop_epoch}"))
-            self._known.leave(now_us)
-        mirrored = self._known.books.mirror(status, now_us)
+            known.leave(now_us)
+        mirrored = known.books.mirror(status, now_us)
         if mirrored.light:
             reactions += self._trip(LatchId.UNPERMITTED_LIGHT, mirrored.light, now_us)
         if mirrored.state:
             reactions += self._trip(LatchId.UNEXPECTED_STATE, mirrored.state, now_us)
         if mirrored.left:
-            self._known.in_flight = None
+            known.in_flight = None
             reactions.append(Note("disarmed", f"{status.state.name} ({status.leave.name.lower()})"))
         if mirrored.ended is not None:
             permit = mirrored.ended
             text = f"permit {permit.permit_id}: {permit.counted} of {permit.pulses} pulses reported so far"
             reactions.append(Note("permit_ended", text))
         if status.state in ARMED:
-            for why in gate.lost_while_armed(status, self._known.plan):
+            for why in gate.lost_while_armed(status, known.plan):
                 reactions += self._permission_lost(why, now_us)
         return reactions
 
     def _device_fault(self, status: Status, now_us: int) -> list[Reaction]:
         reactions: list[Reaction] = []
-        if not gate.has_fault(status) or status.fault_instance != self._latched_instance:
+        fault = gate.has_fault(status)
+        if not fault or status.fault_instance != self._latched_instance:
             for latch in self._known.latches.standing():
                 if latch.id is LatchId.DEVICE_FAULT:
                     self._known.latches.clear(latch.id)
                     reactions.append(LatchCleared(latch))
-        if gate.has_fault(status):
+        if fault:
             self._latched_instance = status.fault_instance
             text = f"{status.first_fault.name.lower()}, instance {status.fault_instance}"
             reactions += self._trip(LatchId.DEVICE_FAULT, text, now_us)

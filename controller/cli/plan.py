@@ -203,6 +203,7 @@ def _in_words(summary: Mapping[str, Any]) -> str:
     if summary.get("service"):
         whom = "SERVICE: light on no person"
     rehearsal = "REHEARSAL: the shutter stays closed.\n" if summary.get("rehearsal") else ""
+    rehearsal += f"INTERNAL TRIGGER: {_fires(summary)}.\n" if summary.get("trigger") == "internal" else ""
     return (
         f"{summary.get('name')} ({whom})\n"
         f"{rehearsal}"
@@ -213,6 +214,13 @@ def _in_words(summary: Mapping[str, Any]) -> str:
         f"  {number('planned_pulses')} pulses: {number('passes')} pass(es) in series of {series}; "
         f"about {number('duration_s', '.0f')} s of pulses"
     )
+
+
+def _fires(told: Mapping[str, Any]) -> str:
+    """What makes light once a laser that carries out this plan or session is READY."""
+    if told.get("trigger") == "internal":
+        return "the laser fires by itself, without a foot"
+    return "the footswitch fires; release it after each series"
 
 
 def _confirm(wavelength_nm: int | None, eyewear_nm: int | None, confirmed: bool, serves: bool) -> int:
@@ -257,14 +265,12 @@ def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: 
                 "The session is open and not armed: there is no terminal to ask. "
                 "Arm it with `picolase arm`, or give --arm.",
             )
-        if not click.confirm("Arm now (READY: the footswitch fires)", err=True):
+        if not click.confirm(f"Arm now (READY: {_fires(session)})", err=True):
             raise CommandFailed(
                 Exit.FAILED,
                 "The session is open and not armed. `picolase arm` arms it, `picolase plan abandon` ends it.",
             )
-    done, text, why, told = run_interruptible(
-        _treat(app, str(session.get("id")), rehearsal=bool(session.get("rehearsal")), to_stderr=as_json)
-    )
+    done, text, why, told = run_interruptible(_treat(app, session, to_stderr=as_json))
     if as_json:
         print_json(told)
     if not done:
@@ -305,7 +311,7 @@ def _settle(app: App, course: Course) -> None:
 
 
 async def _treat(
-    app: App, session_id: str, *, rehearsal: bool, to_stderr: bool
+    app: App, session: Mapping[str, Any], *, to_stderr: bool
 ) -> tuple[bool, str, list[str], dict[str, Any]]:
     """Arm and watch; whatever ends this before the session is over, stops the laser."""
     from controller.client import ClientError
@@ -313,18 +319,18 @@ async def _treat(
     from controller.live import View, follow
     from controller.picture import Picture
 
-    course = Course(session_id)
+    course = Course(str(session.get("id")))
     view = View(console(stderr=to_stderr), Picture(now_us()), now_us)
     async with app.client() as client:
         try:
             async with view.shown():
                 laser = (await client.status()).get("laser") or {}
-                if not rehearsal and not laser.get("aiming_on"):
+                if not session.get("rehearsal") and not laser.get("aiming_on"):
                     view.note("switching the aiming beam on: without it nothing is armed")
                     report(await client.aiming(on=True), "The aiming beam is on.", as_json=False)
                 view.note("arming: two to three seconds; keep the footswitch released")
                 report(await client.arm(), "Armed.", as_json=False)
-                view.note("the footswitch fires; release it after each series. Ctrl-C stops the laser")
+                view.note(f"{_fires(session)}. Ctrl-C stops the laser")
                 await follow(
                     view, client.watch, lambda picture: course.over(picture, now_us()), patient=False
                 )

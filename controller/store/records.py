@@ -5,14 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from controller.store.errors import RecordRefused
+from protocols.frozen import quick
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-_INT64 = range(-(2**63), 2**63)  # What SQLite's INTEGER holds.
 
 PULSE_NUMBERS = range(1, 2**63)
 """The device counts in 64 bits, SQLite's INTEGER is signed; 2**63 pulses at 10 Hz take 3e10 years. [D]"""
@@ -48,6 +48,7 @@ class DeviceRecord:
             raise _refused(self, "baseline_pulse", "0 or more")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PulseRecord:
     """One pulse. What the device reported, and what the host added (`HOST_FIELDS`).
@@ -309,8 +310,10 @@ class Role(enum.Enum):
 
     def covers(self, other: "Role") -> bool:
         """Whether this role may do what `other` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(other)
+        return _RANKS.index(self) >= _RANKS.index(other)
+
+
+_RANKS = tuple(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,13 +345,15 @@ class Pruned:
 
 def _check(record: "DataclassInstance") -> None:
     """Refuse numbers that are no numbers or that SQLite cannot hold exactly, and empty names."""
-    for name in record.__dataclass_fields__:
-        value = getattr(record, name)
+    names = record.__dataclass_fields__
+    for name, value in zip(names, attrgetter(*names)(record), strict=True):
+        if value is None or value is False or value is True:
+            continue
         if isinstance(value, float):
-            if not math.isfinite(value):
+            if not -math.inf < value < math.inf:  # a NaN is neither
                 raise _refused(record, name, "a finite number, or None where it was not measured")
         elif isinstance(value, int):
-            if value not in _INT64:
+            if not -(2**63) <= value < 2**63:  # what SQLite's INTEGER holds
                 raise _refused(record, name, "a signed 64-bit number")
         elif value == "" and name != "handpiece":
             raise _refused(record, name, "not empty")

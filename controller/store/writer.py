@@ -82,19 +82,20 @@ class StoreWriter:
             raise
 
     async def _inline(self, work: Callable[[], T]) -> T:
-        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        failure: Exception | None = None
         try:
-            outcome.set_result(work())
-        except Exception as error:  # noqa: BLE001  # raised below, as from the thread
-            outcome.set_exception(error)
-        try:
-            await asyncio.sleep(0)  # Others get their turn here, as they do while a thread works.
-        except asyncio.CancelledError:
-            _report_unheard(outcome.exception())
+            return work()
+        except Exception as error:  # as from the thread: raised when others have had their turn
+            failure = error
             raise
         finally:
-            self._done()
-        return outcome.result()
+            try:
+                await asyncio.sleep(0)  # Others get their turn here, as they do while a thread works.
+            except asyncio.CancelledError:
+                _report_unheard(failure)
+                raise
+            finally:
+                self._done()
 
     def _done(self, _: object = None) -> None:
         self._pending -= 1

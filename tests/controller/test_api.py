@@ -129,7 +129,7 @@ async def test_looking_checking_and_stopping_need_no_login(stack: Stack, http: h
     assert checked["summary"]["duration_s"] == pytest.approx(12.0)
     stopped = (await http.post("/stop")).json()
     assert (stopped["confirmed"], stopped["level"]) == (True, "STOP")
-    assert stack.device.stop_epoch == 1
+    await stack.until(lambda: stack.device.stop_epoch == 1, "the stop's own Status")
 
 
 async def test_a_login_is_a_token_and_a_logout_its_end(stack: Stack, http: httpx.AsyncClient) -> None:
@@ -359,6 +359,7 @@ async def test_a_whole_treatment_over_the_api(stack: Stack, http: httpx.AsyncCli
     again = (await http.post("/arm")).json()
     if again["outcome"] == "refused":  # it is on its way to STANDBY still
         await stack.standby()
+        await stack.until(lambda: not stack.device.blocks, "the foot seen released")
         assert (await http.post("/arm")).json()["outcome"] == "done"
     await stack.give_all()
     assert stack.truth.aperture == 8

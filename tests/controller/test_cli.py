@@ -522,7 +522,7 @@ def test_logging_out_forgets_even_when_the_daemon_is_gone(
 def test_a_wrong_plan_file_needs_no_daemon_to_be_told(picolase: Picolase, tmp_path: Path) -> None:
     wrong = tmp_path / "plan.toml"
     for text, told in (
-        (None, "cannot be read"),
+        (None, "there is no such file"),
         ("[[", "not TOML"),
         (PLAN.read_text().replace("spot_mm = 3.5", 'spot_mm = "3.5 mm"'), "beam.spot_mm"),
         (PLAN.read_text().replace("spot_mm", "spot_um"), "spot_um"),

@@ -358,7 +358,7 @@ def begin_database(stack: Stack, known_to: int = 0) -> None:
 async def test_a_new_database_takes_a_laser_with_a_past_from_where_it_is(stack: Stack) -> None:
     """The pulses that another host has acknowledged are its matter; the counting begins after them."""
     await stack.settled()
-    assert stack.device.reports_waiting == 0
+    await stack.until(lambda: stack.device.reports_waiting == 0, "every report acknowledged")
     await stack.end_daemon()
     begin_database(stack)
     stack.start_daemon()

@@ -9,6 +9,7 @@ from controller.declined import Declined
 from controller.plans import parse_plan
 from controller.session import SERVICE_CONDITIONS, Confirmed, permit_us
 from controller.store import Role, SessionState
+from protocols.states import State
 from rig.stack import PLAN, Stack, plan_text
 from safety.plan_check import check_plan
 from tests.safety.laser import DEVICE
@@ -159,3 +160,41 @@ async def test_what_one_permit_has_no_time_for_comes_under_the_next() -> None:
         await stack.give_all()
         assert stack.truth.aperture == 200
         assert stack.reader.check() == []
+
+
+INTERNAL = SHORT.replace("rehearsal =", 'trigger = "internal"\nrehearsal =')
+
+
+async def test_a_service_plan_for_the_internal_trigger_is_given_in_full_without_a_foot() -> None:
+    async with Stack(role=Role.SERVICE) as stack:
+        stack.laser.act("strap", to="on")
+        await opened(stack, INTERNAL, service=True)
+        assert stack.daemon.console.status()["session"]["trigger"] == "internal"
+        assert (await stack.daemon.console.arm(await stack.login()))["outcome"] == "done"
+        await stack.until(lambda: stack.daemon.treatment.session is None, "the session done", within_s=30)
+        await stack.standby()
+        assert stack.truth.aperture == 70
+        assert {pulse.foot_pressed for pulse in stack.truth.pulses if pulse.aperture} == {False}
+        (session,) = stack.reader.sessions()
+        assert (session.state, session.delivered_pulses) == (SessionState.DONE, 70)
+        begun = [entry.body for entry in stack.reader.audit_entries() if entry.kind == "command.begin"]
+        granted = [body for body in begun if '"command":"grant"' in body]
+        assert len(granted) >= 2
+        assert all('"trigger":"INTERNAL"' in body for body in granted)
+
+
+@pytest.mark.parametrize(("text", "strap"), [(SHORT, "on"), (INTERNAL, "off")], ids=["strap", "no strap"])
+async def test_a_laser_whose_strap_is_not_as_the_plan_says_gives_no_light_and_says_why(
+    text: str, strap: str
+) -> None:
+    async with Stack(role=Role.SERVICE) as stack:
+        stack.laser.act("strap", to=strap)
+        await opened(stack, text, service=True)
+        assert (await stack.daemon.console.arm(await stack.login()))["outcome"] == "done"
+        await stack.until(lambda: stack.device.state is State.READY, "READY")
+        stack.press()
+        await asyncio.sleep(3)
+        assert stack.truth.aperture == 0
+        assert stack.device.permit_id == 0
+        told = [event.text for event in stack.reader.events()]
+        assert any("strap" in line for line in told), told

@@ -56,7 +56,7 @@ async def test_a_listener_is_told_every_pulse_each_change_and_the_state_each_sec
         assert counted(told)[Kind.PULSE] == 5
         assert counted(told)[Kind.EVENT] > 0
         assert [state for state, before in zip(states, [None, *states], strict=False) if state != before] == [
-            "standby", "arming", "ready", "emitting", "standby"
+            "standby", "arming", "ready", "emitting", "ready", "standby"
         ]  # fmt: skip
         await asyncio.sleep(5)
         assert 5 <= counted(await taken(feed))[Kind.STATE] <= 7

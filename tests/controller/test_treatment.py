@@ -464,5 +464,5 @@ async def test_the_set_point_in_force_is_the_plans(stack: Stack) -> None:
     assert laser is not None
     outcome = await laser.read_setpoint()
     expected = Setpoint(755, 750, 173_000, 5_000, stack.device.handpiece, 3_500)
-    assert stack.device.setpoint_hash == expected.hash
+    await stack.until(lambda: stack.device.setpoint_hash == expected.hash, "a Status that tells its hash")
     assert "set_point" in repr(outcome)

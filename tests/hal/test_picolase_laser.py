@@ -191,7 +191,7 @@ async def test_a_permit_carries_everything_it_is_bound_to(bench: Bench) -> None:
     await turns()
     seen, heard_us = bench.witness.seen[-1]
     committed = CommittedSetPoint(SET_POINT, ON_THE_WIRE.hash)
-    permit = Permit(41, 20, Beam.APERTURE, committed, heard_us + 10_000_000)
+    permit = Permit(41, 20, Beam.APERTURE, wire.Trigger.INTERNAL, committed, heard_us + 10_000_000)
     assert await bench.laser.grant(permit, seen) == Done(None)  # type: ignore[arg-type]  # a Status, as told
     assert bench.device.asked[-1] == wire.Grant(
         permit_id=41,
@@ -201,6 +201,7 @@ async def test_a_permit_carries_everything_it_is_bound_to(bench: Bench) -> None:
         stop_epoch=6,
         pulses=20,
         beam=Beam.APERTURE,
+        trigger=wire.Trigger.INTERNAL,
         wavelength_nm=755,
         mode_width_ps=750,
         rep_rate_mhz=5_000,
@@ -213,7 +214,7 @@ async def test_a_permit_carries_everything_it_is_bound_to(bench: Bench) -> None:
 
 async def test_nothing_is_granted_or_armed_by_what_is_not_known_or_of_an_earlier_start(bench: Bench) -> None:
     bench.device.asked.clear()
-    permit = Permit(41, 20, Beam.APERTURE, CommittedSetPoint(SET_POINT, 1), 10_000_000)
+    permit = Permit(41, 20, Beam.APERTURE, wire.Trigger.FOOT, CommittedSetPoint(SET_POINT, 1), 10_000_000)
     unknown_clock = await bench.laser.grant(permit, status(boot=3))
     assert isinstance(unknown_clock, Failed)
     assert unknown_clock.error.kind is LocalKind.CLOCK
@@ -225,7 +226,9 @@ async def test_nothing_is_granted_or_armed_by_what_is_not_known_or_of_an_earlier
         assert outcome.error.kind is DeviceKind.RESTARTED
     bench.device.tell(status(boot=3, device_time_us=5_000_000))
     await turns()
-    too_many = Permit(41, 70_000, Beam.APERTURE, CommittedSetPoint(SET_POINT, 1), 10_000_000)
+    too_many = Permit(
+        41, 70_000, Beam.APERTURE, wire.Trigger.FOOT, CommittedSetPoint(SET_POINT, 1), 10_000_000
+    )
     outcome = await bench.laser.grant(too_many, status(boot=3))
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, LocalError)

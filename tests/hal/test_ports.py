@@ -18,7 +18,7 @@ from serial import rfc2217
 from hal import ports
 from hal.connection import Connection
 from hal.errors import PortError, PortKind
-from hal.memory_port import memory_pair
+from hal.memory_port import MemoryEnd, memory_pair
 from hal.outcomes import Done, Uncertain
 from hal.port import OUTPUT_MAX, Port
 from hal.ports import list_ports, open_port
@@ -529,3 +529,21 @@ async def test_a_tcp_server_that_does_not_speak_rfc2217_is_told_apart() -> None:
         error = await refusal(f"rfc2217://127.0.0.1:{number}?timeout=0.05")
         assert error.kind is PortKind.REFUSED
         assert "socket://" in error.action
+
+
+def test_a_memory_line_belongs_to_its_loop_whatever_others_left_behind() -> None:
+    async def lay(name: str) -> MemoryEnd:
+        return memory_pair(name)
+
+    async def look() -> str:
+        with closing(memory_pair("one")):
+            (await open_port("memory://one")).close()
+            return str(await refusal("memory://two"))
+
+    left = [asyncio.run(lay(name)) for name in ("one", "two")]
+    try:
+        said = asyncio.run(look())
+    finally:
+        for end in left:
+            end.close()
+    assert "there are: one)" in said

@@ -3,11 +3,13 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from hal.time import now_us
-from rig.virtual_time import VirtualTimeLoop
+from rig.virtual_time import NEVER_US, VirtualTimeLoop
 
 
 async def test_an_hour_passes_in_no_time_and_to_the_microsecond() -> None:
@@ -121,3 +123,104 @@ async def test_a_time_out_still_fires() -> None:
         async with asyncio.timeout(60):
             await asyncio.get_running_loop().create_future()
     assert now_us() == 60_000_000
+
+
+class Companion:
+    """Something with an event each `period_us`, which notes when it came."""
+
+    def __init__(self, period_us: int, work: Callable[[int], object] = lambda _: None) -> None:
+        self.loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+        self.next_us = self.loop.now_us() + period_us
+        self.happened_us: list[int] = []
+        self._period_us = period_us
+        self._work = work
+        self.loop.companions.append(self)
+
+    def happen(self) -> None:
+        """Note it, and go on to the next."""
+        self.happened_us.append(self.loop.now_us())
+        self.next_us += self._period_us
+        self._work(self.happened_us[-1])
+
+
+async def test_companions_have_their_events_each_at_its_own_microsecond() -> None:
+    one, other = Companion(300), Companion(7)
+    await asyncio.sleep(0.01)
+    assert one.happened_us == list(range(300, 10_001, 300))
+    assert other.happened_us == list(range(7, 10_001, 7))
+
+
+async def test_a_companion_comes_before_the_timers_of_the_same_microsecond() -> None:
+    order: list[str] = []
+    Companion(1000, lambda _: order.append("companion"))
+    asyncio.get_running_loop().call_at(0.001, order.append, "timer")
+    await asyncio.sleep(0.0015)
+    assert order == ["companion", "timer"]
+
+
+async def test_what_a_companion_sets_going_is_done_before_time_goes_on() -> None:
+    loop = asyncio.get_running_loop()
+    seen: list[tuple[str, int]] = []
+
+    def work(at_us: int) -> None:
+        if at_us == 40:
+            loop.call_soon(lambda: seen.append(("soon", now_us())))
+            loop.call_later(5e-6, lambda: seen.append(("later", now_us())))
+        else:
+            seen.append(("event", at_us))
+
+    Companion(10, work)
+    await asyncio.sleep(60e-6)
+    assert seen[:3] == [("event", 10), ("event", 20), ("event", 30)]
+    assert seen[3:] == [("soon", 40), ("later", 45), ("event", 50), ("event", 60)]
+
+
+async def test_what_a_companion_missed_while_the_loop_was_held_up_comes_before_anything_else() -> None:
+    companion = Companion(1000)
+    companion.loop.jump(0.0025)
+    await asyncio.sleep(200e-6)
+    assert companion.happened_us == [2500, 2500]  # late, as a timer would be; once for each
+
+
+async def test_a_companion_that_breaks_is_told_of_and_left_behind() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[BaseException | None] = []
+    loop.set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    broken = Companion(10, lambda _: 1 / 0)
+    fine = Companion(10)
+    await asyncio.sleep(50e-6)
+    assert [type(error) for error in told] == [ZeroDivisionError]
+    assert broken.happened_us == [10]
+    assert fine.happened_us == [10, 20, 30, 40, 50]
+    broken.next_us = now_us()
+    broken.loop.companions.append(broken)
+    broken.loop.jump(0.001)
+    await asyncio.sleep(1e-6)
+    assert len(told) == 2
+
+
+async def test_a_companion_without_end_leaves_signals_and_threads_their_turn() -> None:
+    companion = Companion(10)  # and no timer at all
+    heard = companion.loop.create_future()
+    companion.loop.add_signal_handler(signal.SIGUSR1, heard.set_result, True)
+    signaller = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+    signaller.start()
+    assert await heard
+    signaller.join()
+    companion.loop.remove_signal_handler(signal.SIGUSR1)
+    assert companion.happened_us
+
+
+async def test_a_companion_keeps_pace_with_a_thread_that_works() -> None:
+    companion = Companion(1_000)
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(time.sleep, 0.02)
+    assert len(companion.happened_us) <= now_us() // 1000
+    assert now_us() < 1_000_000
+
+
+async def test_a_companion_without_an_event_does_not_keep_time_from_passing() -> None:
+    companion = Companion(NEVER_US)
+    await asyncio.sleep(1)
+    assert not companion.happened_us
+    assert now_us() == 1_000_000

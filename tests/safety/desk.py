@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from protocols.messages import Message, PulseReport, Status
+from protocols.requests import Trigger
 from protocols.states import State
 from safety.gate import LinkFacts
 from safety.latches import LatchId
@@ -112,11 +113,12 @@ class Desk:
         self.status(state=State.READY)
         return True
 
-    def grant(self, permit_id: int = 900, pulses: int = 20) -> bool:
+    def grant(self, permit_id: int = 900, pulses: int = 20, trigger: Trigger = Trigger.FOOT) -> bool:
         message = replace(
             GRANT,
             permit_id=permit_id,
             pulses=pulses,
+            trigger=trigger,
             arm_epoch=self.last.arm_epoch,
             stop_epoch=self.last.stop_epoch,
         )

@@ -15,7 +15,7 @@ from protocols.messages import (
     Status,
     Telemetry,
 )
-from protocols.requests import Arm, Counters, Grant, Reply, Setpoint
+from protocols.requests import Arm, Counters, Grant, Reply, Setpoint, Trigger
 from protocols.states import State
 from safety.limits import DeviceLimits, ModeLimits
 from safety.plan import TreatmentPlan
@@ -132,6 +132,7 @@ GRANT = Grant(
     stop_epoch=3,
     pulses=20,
     beam=Beam.APERTURE,
+    trigger=Trigger.FOOT,
     wavelength_nm=755,
     mode_width_ps=750,
     rep_rate_mhz=5_000,

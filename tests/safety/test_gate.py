@@ -22,7 +22,15 @@ from protocols.messages import (
     layout,
 )
 from protocols.refusals import Refusal
-from protocols.requests import Acknowledge, Calibrate, CommitSetpoint, SetAiming, StageSetpoint, Standby
+from protocols.requests import (
+    Acknowledge,
+    Calibrate,
+    CommitSetpoint,
+    SetAiming,
+    StageSetpoint,
+    Standby,
+    Trigger,
+)
 from protocols.states import State
 from safety.freshness import Input, Quality
 from safety.gate import LinkFacts, LoadedPlan, Situation, refusals, withheld
@@ -147,6 +155,7 @@ OTHER_GRANT: dict[str, tuple[Any, str]] = {
     "stop_epoch": (2, "stopped_since"),
     "pulses": (21, "pulses"),
     "beam": (Beam.SHUTTER, "beam"),
+    "trigger": (Trigger.INTERNAL, "trigger"),
     "wavelength_nm": (532, "wavelength"),
     "mode_width_ps": (650, "mode"),
     "rep_rate_mhz": (10_000, "rate"),

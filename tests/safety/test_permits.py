@@ -1,9 +1,11 @@
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from protocols.messages import Beam, Handpiece, Intent, PulseFlag
+from protocols.requests import Trigger
 from protocols.states import ARMED, State
 from safety.permits import PermitBooks
 from tests.safety.laser import GRANT, ready, report, status
@@ -113,6 +115,14 @@ def test_a_rehearsal_keeps_the_light_behind_the_shutter() -> None:
     books = granted(beam=Beam.SHUTTER)
     assert "rehearsal" in books.pulse(report())[0]
     assert books.pulse(report(pulse_number=102, flags=frozenset({PulseFlag.SHUTTER_CLOSED})))[0] == ""
+
+
+@pytest.mark.parametrize(("trigger", "press"), list(itertools.product(Trigger, (0, 1, 2))))
+def test_a_pulse_is_fired_by_what_its_permit_says(trigger: Trigger, press: int) -> None:
+    unpermitted = granted(trigger=trigger).pulse(report(press=press))[0]
+    agree = (trigger is Trigger.INTERNAL) == (press == 0)
+    assert (unpermitted == "") is agree
+    assert agree or trigger.name in unpermitted
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ WRONG: list[tuple[str, Any, set[str]]] = [
     ("series", (1,) * 201, {"series"}),
     ("series", (1000,) * 21, {"pulses"}),
     ("rehearsal", 1, {"rehearsal"}),
+    ("trigger", "internal", {"trigger"}),
+    ("trigger", "hand", {"trigger"}),
     ("subject", "Jane Doe", {"subject"}),
     ("subject", "Jane", {"subject"}),
     ("subject", "", {"subject"}),

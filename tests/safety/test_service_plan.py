@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocols.messages import Handpiece
+from protocols.requests import Trigger
 from safety.limits import HANDPIECE_SPOTS_MM
 from safety.plan import TreatmentPlan
 from safety.plan_check import check_plan
@@ -60,6 +61,22 @@ def test_what_names_a_person_or_passes_the_device_is_refused(
     field: str, value: Any, expected: set[str]
 ) -> None:
     assert codes(replace(SERVICE, **{field: value})) == expected
+
+
+@pytest.mark.parametrize("trigger", ["foot", "internal", "INTERNAL", "", "strap"])
+def test_only_a_service_plan_may_be_fired_by_the_internal_trigger(trigger: str) -> None:
+    served, treated = replace(SERVICE, trigger=trigger), replace(FOREARM, trigger=trigger)
+    assert codes(served) == (set() if trigger in ("foot", "internal") else {"trigger"})
+    assert codes(treated) == (set() if trigger == "foot" else {"trigger"})
+    assert served.fired_by is (Trigger.INTERNAL if trigger == "internal" else Trigger.FOOT)
+
+
+@pytest.mark.parametrize("planned", ["foot", "internal"])
+@pytest.mark.parametrize("trigger", Trigger)
+def test_a_grant_leaves_only_for_the_trigger_of_its_plan(trigger: Trigger, planned: str) -> None:
+    desk = desk_for(replace(SERVICE, trigger=planned), may_serve=True)
+    assert desk.arm()
+    assert desk.grant(trigger=trigger) is (trigger.name.lower() == planned)
 
 
 def test_a_treatment_is_not_done_without_a_skin_type_or_at_a_services_rate() -> None:
