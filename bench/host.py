@@ -22,6 +22,7 @@ from protocols.requests import (
     SetAiming,
     Setpoint,
     StageSetpoint,
+    Trigger,
 )
 from protocols.states import ARMED, State
 from sim_device.operator import perform
@@ -74,6 +75,7 @@ class Host:
             stop_epoch=status.stop_epoch,
             pulses=PULSES,
             beam=Beam.APERTURE,
+            trigger=Trigger.FOOT,
             wavelength_nm=SETPOINT.wavelength_nm,
             mode_width_ps=SETPOINT.mode_width_ps,
             rep_rate_mhz=SETPOINT.rep_rate_mhz,

@@ -1,37 +1,29 @@
 """A campaign: one script under many seeds, each with its own chance, and results that add up.
 
-Theory of operation. A run is named by script, seed and the code that ran it; its result is one line of JSON
-in the campaign's directory, written when it comes. Whoever continues a campaign, another shard of it or a
-merge reads those lines: a run that is there is not done again, and a line cut off by a crash does not count.
+Theory of operation. A run is named by script, seed and the code that ran it (`rig.code_hash`). Its result is
+kept when it comes (`rig.results`), so whoever continues a campaign does no run again that is there.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
+from rig.code_hash import code_hash
+from rig.results import CampaignError, Results
 from rig.schedule import random_events, random_faults
 from rig.script import Happening, Script
 from rig.simulate import simulate
 from rig.workers import Lost, Workers
 
-PACKAGES: Final = ("controller", "hal", "protocols", "rig", "safety", "sim_device")
-ROOT: Final = Path(__file__).parents[1]
 LOST: Final = "worker-lost"
 """Name of the violation that a run is which kills its workers."""
 
 _SHARD = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
-
-
-class CampaignError(ValueError):
-    """A campaign that cannot be: names what was given and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +56,26 @@ class Shard:
 
 
 @dataclass(slots=True)
-class Totals:
-    """What a campaign adds up to."""
+class FaultTotals:
+    """What the faults of one name add up to."""
 
+    injected: int = 0
+    injected_that_fired: int = 0  # at least once
+    times_fired: int = 0
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a campaign adds up to; only results of the same code are added."""
+
+    code: str = ""  # its hash
     seeds: int = 0
     simulated_s: float = 0.0
     wall_s: float = 0.0  # of all runs together
     pulses: int = 0
     violations: int = 0
-    faults_fired: int = 0
-    faults: dict[str, dict[str, int]] = field(default_factory=dict)  # by name: runs, fired
+    faults_fired: int = 0  # how many faults fired, however often each
+    faults: dict[str, FaultTotals] = field(default_factory=dict)  # by name
     invariants: dict[str, int] = field(default_factory=dict)  # violations by name
     excused: dict[str, int] = field(default_factory=dict)
     idle_faults: int = 0  # expected and never fired
@@ -84,7 +86,10 @@ class Totals:
         return not self.violations and not self.idle_faults
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Add one run."""
+        """Add one run; CampaignError for one of other code."""
+        if self.seeds and result["code"] != self.code:
+            raise CampaignError(f"results of different code do not add up: {self.code} and {result['code']}")
+        self.code = result["code"]
         self.seeds += 1
         self.simulated_s += result["simulated_s"]
         self.wall_s += result["wall_s"]
@@ -98,58 +103,14 @@ class Totals:
         for name in result["excused"]:
             self.excused[name] = self.excused.get(name, 0) + 1
         for fault in result["faults"]:
-            counts = self.faults.setdefault(fault["name"], {"runs": 0, "fired": 0})
-            counts["runs"] += 1
-            counts["fired"] += fault["fired"] > 0
+            counts = self.faults.setdefault(fault["name"], FaultTotals())
+            counts.injected += 1
+            counts.injected_that_fired += fault["fired"] > 0
+            counts.times_fired += fault["fired"]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-class Results:
-    """The results in a directory: every `*.jsonl` is read, one is written."""
-
-    def __init__(self, folder: Path, writer: str = "1of1") -> None:
-        self._folder = folder
-        self._file = folder / f"results-{writer}.jsonl"
-        self._by_key: dict[str, dict[str, Any]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(folder.glob("*.jsonl")):
-            self._by_key |= {result["key"]: result for result in _lines(file)}
-        _mend(self._file)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._by_key
-
-    def __getitem__(self, key: str) -> dict[str, Any]:
-        return self._by_key[key]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(sorted(self._by_key.values(), key=lambda one: (one["scenario"], one["seed"], one["key"])))
-
-    def __len__(self) -> int:
-        return len(self._by_key)
-
-    def add(self, result: dict[str, Any]) -> None:
-        """Keep one; it is in the file when this returns."""
-        if result["key"] in self._by_key:
-            return
-        line = json.dumps(result, sort_keys=True)
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        self._by_key[result["key"]] = json.loads(line)  # as whoever continues will read it
-
-    def take(self, folder: Path) -> int:
-        """Take over what another directory has; returns how many are new. CampaignError if it has nothing."""
-        files = sorted(folder.glob("*.jsonl"))
-        if not files:
-            raise CampaignError(f"{folder}: there are no results to merge (*.jsonl)")
-        before = len(self)
-        for file in files:
-            for result in _lines(file):
-                self.add(result)
-        return len(self) - before
 
 
 def jobs_of(script: Script, seeds: Iterable[int], *, chaos: bool) -> Iterator[Job]:
@@ -224,30 +185,3 @@ def totals(results: Iterable[Mapping[str, Any]]) -> Totals:
     for result in results:
         sums.add(result)
     return sums
-
-
-@functools.cache
-def code_hash() -> str:
-    """Hash of all the code that a run depends on."""
-    summed = hashlib.sha256()
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            summed.update(f"{file.relative_to(ROOT)} ".encode() + file.read_bytes())
-    return summed.hexdigest()[:16]
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Each whole line of a file; one that a crash cut off is left out."""
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            result = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(result, dict) and "key" in result:
-            yield result
-
-
-def _mend(file: Path) -> None:
-    """End a line that a crash cut off, so that the next one does not continue it."""
-    if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
-        file.write_bytes(data + b"\n")

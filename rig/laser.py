@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable
 from typing import cast
 
-from hal.deadline import Deadline
 from hal.time import now_us
 from protocols.states import State
 from rig.line import Line
@@ -16,7 +15,7 @@ from rig.virtual_time import VirtualTimeLoop
 from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
 from sim_device.operator import perform
-from sim_device.plant import NEVER, Contacts, Plant
+from sim_device.plant import Contacts, Plant
 from sim_device.plant.truth import Truth
 from sim_device.simulator import Simulator
 
@@ -29,10 +28,8 @@ class SimulatedLaser:
 
     Nothing slips: what fell due while the loop was held up happens at its own time, before anything else.
 
-    Theory of operation. A laser has something to do some hundred times a second, most of it between two
-    things of the host's. So it does not return to the loop for each: as long as nobody else has anything to
-    do before its next event, it lets time pass to that and goes on. Everybody sees the same times and the
-    same order as if it had set a timer.
+    A laser has something to do some hundred times a second, most of it between two things of the host's: so
+    it is a companion of the loop.
     """
 
     def __init__(self, simulator: Simulator, line: Line) -> None:
@@ -40,8 +37,9 @@ class SimulatedLaser:
         self._line = line
         self._loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
         self._offset_us = simulator.now_us - now_us()
-        self._timer = Deadline(self._on_timer)
+        self.next_us = 0  # when its next event is due, on the loop's clock
         line.laser = self
+        self._loop.companions.append(self)
         self._go_on()
 
     @property
@@ -79,32 +77,24 @@ class SimulatedLaser:
 
     def close(self) -> None:
         """Let its time stand still."""
-        self._timer.set(None)
+        if self in self._loop.companions:
+            self._loop.companions.remove(self)
 
-    def _on_timer(self) -> None:
-        simulator, loop, offset_us = self.simulator, self._loop, self._offset_us
-        try:
-            simulator.advance(self.now_us)
-            self._speak()
-            while loop.pass_to((due_us := simulator.next_event_us) - offset_us):
-                simulator.advance(due_us)
-                self._speak()
-        finally:
-            self._set_timer()
+    def happen(self) -> None:
+        """Do what is due now; the loop's call."""
+        simulator, offset_us = self.simulator, self._offset_us
+        self.next_us = simulator.advance(self._loop.now_us() + offset_us) - offset_us
+        if data := simulator.sent():
+            self._line.send(data, at_once=self._loop.quiet)
+        self._line.follow(plugged=simulator.wire.plugged)
 
     def _go_on(self) -> None:
-        """Send what there is to send, and wake up for the next event."""
-        self._speak()
-        self._set_timer()
-
-    def _speak(self) -> None:
-        if data := self.simulator.sent():
+        """Send what there is to send, and look when the next event is due."""
+        simulator = self.simulator
+        if data := simulator.sent():
             self._line.send(data)
-        self._line.follow(plugged=self.simulator.wire.plugged)
-
-    def _set_timer(self) -> None:
-        due_us = self.simulator.next_event_us
-        self._timer.set(due_us - self._offset_us if due_us < NEVER else None)
+        self._line.follow(plugged=simulator.wire.plugged)
+        self.next_us = simulator.next_event_us - self._offset_us
 
 
 def cold_laser(seed: int) -> Simulator:

@@ -7,13 +7,14 @@ must be the same message, with the same values where two lasers of one kind must
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from protocols.frame import Decoder, Frame, encode
-from protocols.messages import Channel, Connect, Connected, Heartbeat, Message, Status
+from protocols.messages import Connect, Connected, Heartbeat, Message, Status
 from protocols.requests import Capabilities, Grant, Identity, Mode, Reply, Request, Setpoint
+from protocols.states import ARMED, State
 from rig.recording import Recording
 from sim_device.simulator import Simulator
 
@@ -25,6 +26,10 @@ _IN_COMMON: Final[dict[type[Message], tuple[str, ...]]] = {
     Mode: tuple(Mode.__dataclass_fields__),
     Setpoint: tuple(Setpoint.__dataclass_fields__),
 }
+
+_WARM: Final = ARMED | {State.STANDBY, State.CALIBRATING}
+
+PATIENCE_US: Final = 1_000_000  # [C] for the last answer, beyond any that the device takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,8 @@ class Likeness:
     left_out: int  # grants: a permit names the session, the epochs and the time of the laser it is for
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    time_us: int
-    frame: Frame
+Passed = tuple[int, bool, Frame]
+"""When since the beginning, in us; whether from the host; what."""
 
 
 class _Asker:
@@ -57,23 +60,32 @@ class _Asker:
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
-        self.session = 0
-        self.challenge = 0
-        self.answers: dict[int, Message] = {}  # by sequence number, of this session
+        self.passed: list[Passed] = []
+        self._session = 0
+        self._challenge = 0
+        self._numbers: dict[int, int] = {}  # of this session's requests: the captured host's, and ours
         self._decoder = Decoder()
         self._began_us = simulator.now_us
 
     def ask(self, frame: Frame, time_us: int) -> None:
         """Send one frame of the captured host, `time_us` after the beginning."""
-        message = frame.message
-        if isinstance(message, Connect):
-            self.answers = {}
-        elif isinstance(message, Heartbeat):
-            message = replace(message, challenge=self.challenge)
-        session = 0 if isinstance(message, Connect) else self.session
         self.wait(time_us)
-        self.simulator.receive(encode(Frame(session, frame.seq, message)), self._began_us + time_us)
+        message = frame.message
+        if isinstance(message, Heartbeat):
+            message = replace(message, challenge=self._challenge)
+        said = Frame(self._session, self._number(frame), message)
+        if isinstance(message, Connect):
+            self._numbers.clear()
+            said = replace(said, session=0)
+        self.passed.append((time_us, True, said))
+        self.simulator.receive(encode(said), self._began_us + time_us)
         self._hear()
+
+    def _number(self, frame: Frame) -> int:
+        """The frame's number: a device takes requests in turn only, and some of the captured are left out."""
+        if not isinstance(frame.message, Request):
+            return frame.seq
+        return self._numbers.setdefault(frame.seq, len(self._numbers) + 1)
 
     def wait(self, time_us: int) -> None:
         """Let time go on, event by event, hearing what comes."""
@@ -88,32 +100,41 @@ class _Asker:
         for found in self._decoder.feed(self.simulator.sent()):
             if not isinstance(found, Frame):
                 continue
+            self.passed.append((self.simulator.now_us - self._began_us, False, found))
             if isinstance(found.message, Connected):
-                self.session = found.session
-                self.answers[found.seq] = found.message
+                self._session = found.session
             elif isinstance(found.message, Status):
-                self.challenge = found.message.challenge
-            elif found.session == self.session and found.message.channel is Channel.ANSWER:
-                self.answers.setdefault(found.seq, found.message)
+                self._challenge = found.message.challenge
 
 
 def ask_again(capture: Recording, simulator: Simulator) -> Likeness:
     """Ask a simulator everything that a capture's host asked, at the same distances in time."""
+    every = list(_exchanges(frames_of(capture)))
+    kept = [one for one in every if not isinstance(one.frame.message, Grant)]
     asker = _Asker(simulator)
-    alike, unlike, left_out = 0, [], 0
-    for asked, real in _exchanges(capture):
-        if isinstance(asked.frame.message, Grant):
-            left_out += 1
+    for one in kept:
+        asker.ask(one.frame, one.time_us)
+    asker.wait((kept[-1].time_us if kept else 0) + PATIENCE_US)
+    alike, unlike = 0, []
+    for real, simulated in zip(kept, _exchanges(asker.passed), strict=True):
+        if real.answer is None:
             continue
-        asker.ask(asked.frame, asked.time_us)
-        if real is None:
-            continue
-        simulated = asker.answers.get(asked.frame.seq)
-        if _is_alike(real, simulated):
+        if _is_alike(real.answer, simulated.answer):
             alike += 1
         else:
-            unlike.append(Unlike(asked.time_us, asked.frame.message, real, simulated))
-    return Likeness(alike, tuple(unlike), left_out)
+            unlike.append(Unlike(real.time_us, real.frame.message, real.answer, simulated.answer))
+    return Likeness(alike, tuple(unlike), len(every) - len(kept))
+
+
+def start_of(capture: Recording) -> Literal["cold", "warm"]:
+    """How the captured laser stood at the start: what its first Status tells; cold, if it has none.
+
+    A laser in FAULT may be either; it answers like one that is not warm.
+    """
+    for _, from_host, frame in frames_of(capture):
+        if not from_host and isinstance(frame.message, Status):
+            return "warm" if frame.message.state in _WARM else "cold"
+    return "cold"
 
 
 def _is_alike(real: Message, simulated: Message | None) -> bool:
@@ -122,18 +143,30 @@ def _is_alike(real: Message, simulated: Message | None) -> bool:
     return all(getattr(real, name) == getattr(simulated, name) for name in _IN_COMMON.get(type(real), ()))
 
 
-def _exchanges(capture: Recording) -> Iterator[tuple[_Asked, Message | None]]:
-    """Every frame of the host with the device's answer; None for a frame that has none."""
-    waiting: list[tuple[_Asked, Message | None]] = []
-    for time_us, from_host, frame in _frames(capture):
+@dataclass(slots=True)
+class _Exchange:
+    """A frame of the host, and the device's answer; None for a frame that has none."""
+
+    time_us: int
+    frame: Frame
+    answer: Message | None = None
+
+
+def _exchanges(passed: Iterable[Passed]) -> list[_Exchange]:
+    """Every frame of the host with its answer, on a real port and on a simulated one by the same rule.
+
+    An answer belongs to the latest frame that it can answer: numbers come again, and so do lost frames.
+    """
+    found: list[_Exchange] = []
+    for time_us, from_host, frame in passed:
         if from_host:
-            waiting.append((_Asked(time_us, frame), None))
+            found.append(_Exchange(time_us, frame))
             continue
-        for index, (asked, answer) in enumerate(waiting):
-            if answer is None and _answers(frame, asked.frame):
-                waiting[index] = (asked, frame.message)
+        for asked in reversed(found):
+            if asked.answer is None and _answers(frame, asked.frame):
+                asked.answer = frame.message
                 break
-    yield from waiting
+    return found
 
 
 def _answers(frame: Frame, asked: Frame) -> bool:
@@ -147,7 +180,8 @@ def _answers(frame: Frame, asked: Frame) -> bool:
     )
 
 
-def _frames(capture: Recording) -> Iterator[tuple[int, bool, Frame]]:
+def frames_of(capture: Recording) -> Iterator[Passed]:
+    """Every frame of a capture, in the order in which they were whole."""
     decoders = {">wire": Decoder(), "<wire": Decoder()}
     for event in capture.events:
         if event.kind in decoders:

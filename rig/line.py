@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from typing import Protocol
+import struct
+from typing import Final, Protocol, cast
 
 from hal.memory_port import SCHEME, memory_pair
-from hal.time import now_us
+from rig.virtual_time import VirtualTimeLoop
 from sim_device.line import Way
 from sim_device.simulator import Simulator
+
+_TRACED: Final = struct.Struct("<Q?I").pack  # when, from whom, how much
 
 
 class Laser(Protocol):
@@ -28,7 +32,8 @@ class Laser(Protocol):
 class Line:
     """The port that the host opens; whoever made it connects `laser`, whose `simulator.wire` is the line.
 
-    `trace` sums up every byte at the host's end, with its direction and its time since the line was laid.
+    It lives in a `VirtualTimeLoop`. `trace` sums up every byte at the host's end, with its direction and its
+    time since the line was laid.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,7 +42,8 @@ class Line:
         self.bytes_carried = 0
         self._plugged = True
         self._trace = hashlib.sha256()
-        self._laid_us = now_us()
+        self._loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+        self._laid_us = self._loop.now_us()
         self._lay()
 
     @property
@@ -60,10 +66,13 @@ class Line:
         """The way from the laser, with its vices."""
         return self._connected.simulator.wire.to_host
 
-    def send(self, data: bytes) -> None:
-        """What has come from the laser."""
+    def send(self, data: bytes, *, at_once: bool = False) -> None:
+        """What has come from the laser; `at_once` when the loop has nothing else to do before it."""
         self._count(data, from_host=False)
-        self._end.write(data)
+        if at_once:
+            self._end.deliver(data)
+        else:
+            self._end.write(data)
 
     def follow(self, *, plugged: bool) -> None:
         """The wire is plugged in or not: the host has its port, or loses it."""
@@ -117,4 +126,4 @@ class Line:
 
     def _count(self, data: bytes, *, from_host: bool) -> None:
         self.bytes_carried += len(data)
-        self._trace.update(f"{now_us() - self._laid_us} {from_host} {len(data)} ".encode() + data)
+        self._trace.update(_TRACED(self._loop.now_us() - self._laid_us, from_host, len(data)) + data)

@@ -48,7 +48,7 @@ class Player:
         self.failures: list[Exception] = []  # what the daemon answered with, and no daemon should
         self._asked = asked
         self._role = role
-        self._asking: set[asyncio.Task[Any]] = set()
+        self._asking: dict[asyncio.Task[Any], None] = {}  # in order: a set's is that of addresses
 
     # -- the steady operator
 
@@ -258,8 +258,8 @@ class Player:
 
     def _begin(self, asking: Coroutine[Any, Any, object]) -> asyncio.Task[bool]:
         task = asyncio.get_running_loop().create_task(self._answered(asking), name="a person asks")
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[task] = None
+        task.add_done_callback(self._asking.pop)
         return task
 
     async def _answered(self, asking: Awaitable[object]) -> bool:

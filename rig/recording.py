@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TextIO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocols.interface import INTERFACE_HASH
+from rig.code_hash import code_hash
 from sim_device.board import Inputs, Memory, Outputs, lines_of
 from sim_device.plant.truth import TruePulse
 from sim_device.simulator import Observer, Simulator
@@ -49,11 +50,14 @@ class Header(BaseModel):
 
     picolase_recording: Literal[1] = FORMAT
     version: str = Field(default_factory=lambda: version("picolase"))
+    code: str = Field(default_factory=code_hash)
+    """`rig.code_hash`: within one version code may change; empty when the recording does not tell."""
     interface: str = f"{INTERFACE_HASH:016x}"
     python: str = Field(default_factory=platform.python_version)
     machine: str = Field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
     kind: Literal["simulator", "capture"] = "simulator"
-    start: Literal["cold", "warm"] = "cold"
+    start: Literal["cold", "warm", "told"] = "cold"
+    """How the laser stood; "told": of a capture, by its first Status (`rig.likeness.start_of`)."""
     seed: int = 1
     serial: str = ""
     baud: int = 0
@@ -236,7 +240,7 @@ def _header(path: Path, line: bytes) -> Header:
             path, 1, f"has format {found!r}, this version reads {FORMAT}: use the picolase that made it"
         )
     try:
-        return Header.model_validate(value)
+        return Header.model_validate({"code": "", **value})
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise RecordingError(path, 1, f"the header is damaged: {details}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from protocols.interface import INTERFACE_HASH
+from rig.code_hash import code_hash
 from rig.laser import warm_laser
 from rig.recording import Event, Header, Recorder, Recording, RecordingError, first_difference, unpacked
 from rig.scenario import set_contacts
@@ -130,6 +131,17 @@ def check_version(path: Path, header: Header) -> None:
             f"was made with picolase {header.version}, this is {mine.version}: give --any-version to try it"
         )
         raise RecordingError(path, 1, text)
+
+
+def other_code(header: Header) -> str:
+    """A sentence when the code that made the recording is not this one, or is not known; empty otherwise.
+
+    Nothing is refused for it: to see what a change of the code changes is what a recording is good for.
+    """
+    mine = code_hash()
+    if header.code == mine:
+        return ""
+    return f"The recording was made by other code ({header.code or 'not told'}) than this ({mine})."
 
 
 def _at(recording: Recording, index: int) -> Event | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rig.campaign import Totals, totals
+from rig.campaign import LOST, Totals, totals
 from rig.invariants import INVARIANTS
 from rig.simulate import UNSEEN
 
@@ -75,7 +75,8 @@ def html(runs: Sequence[Mapping[str, Any]], sums: Totals, title: str) -> str:
     except ImportError as error:
         raise ReportError(WHAT_IS_MISSING) from error
     rules = {one.name: one.rule for one in INVARIANTS} | {
-        UNSEEN: "no exception stays without anybody seeing it"
+        UNSEEN: "no exception stays without anybody seeing it",
+        LOST: "no run takes its worker down with it",
     }
     return str(
         Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -96,25 +97,29 @@ def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
     """Inline SVG: how often each fault fired, what the lasers gave, how fast the runs were."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra
+        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # as above
     except ImportError as error:
         raise ReportError(WHAT_IS_MISSING) from error
     plots = []
     if sums.faults:
         names = sorted(sums.faults)
-        figure = Figure(figsize=(9, 1 + 0.18 * len(names)))
+        figure = Figure(figsize=(9, 1 + 0.18 * len(names)), layout="constrained")
         axes = figure.subplots()
-        axes.barh(names, [sums.faults[name]["runs"] for name in names], color="#d0d7de", label="runs")
-        axes.barh(names, [sums.faults[name]["fired"] for name in names], color="#1f6feb", label="fired")
+        counts = [sums.faults[name] for name in names]
+        axes.barh(names, [one.injected for one in counts], color="#d0d7de", label="injected")
+        axes.barh(names, [one.injected_that_fired for one in counts], color="#1f6feb", label="fired")
         axes.invert_yaxis()
         axes.tick_params(labelsize=7)
-        axes.set_xlabel("runs")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("faults")
         axes.legend()
         plots.append(_svg(figure))
     for name, text in (("pulses_true", "pulses of a run"), ("wall_s", "real time of a run, s")):
-        figure = Figure(figsize=(9, 2.4))
+        figure = Figure(figsize=(9, 2.4), layout="constrained")
         axes = figure.subplots()
         axes.hist([run[name] for run in runs], bins=40, color="#1f6feb")
         axes.set_xlabel(text)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("runs")
         plots.append(_svg(figure))
     return plots
@@ -122,7 +127,9 @@ def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
 
 def _svg(figure: Any) -> str:
     drawn = io.StringIO()
-    figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
     text = drawn.getvalue()
     return text[text.index("<svg") :]
 
@@ -137,14 +144,17 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #d0d7de; vertical-align: top; }
 .good { color: #1a7f37; } .bad { color: #cf222e; }
-svg { max-width: 100%; height: auto; }
+table.facts th { width: 10rem; } .time { white-space: nowrap; }
+svg { width: 100%; height: auto; }
 </style>
 <h1>{{ title }}</h1>
 <p class="{{ 'good' if sums.good else 'bad' }}">
-{{ sums.violations }} violations in {{ sums.seeds }} runs
-{%- if sums.idle_faults %}, {{ sums.idle_faults }} faults that were expected never fired{% endif %}.
+{{ sums.violations }} violation{{ '' if sums.violations == 1 else 's' }}
+in {{ sums.seeds }} run{{ '' if sums.seeds == 1 else 's' }}
+{%- if sums.idle_faults %}; expected faults that never fired: {{ sums.idle_faults }}{% endif %}.
 </p>
-<table>
+<table class="facts">
+<tr><th>code</th><td>{{ sums.code }}</td></tr>
 <tr><th>seeds</th><td>{{ sums.seeds }}</td></tr>
 <tr><th>simulated</th><td>{{ '%.0f' % sums.simulated_s }} s</td></tr>
 <tr><th>processor time</th><td>{{ '%.0f' % sums.wall_s }} s</td></tr>
@@ -154,11 +164,11 @@ svg { max-width: 100%; height: auto; }
 {% if failed %}
 <h2>What failed</h2>
 <table>
-<tr><th>scenario</th><th>seed</th><th>promise</th><th>at</th><th>what happened</th></tr>
+<tr><th>scenario</th><th>seed</th><th>promise</th><th>after</th><th>what happened</th></tr>
 {% for run in failed %}
 {% for one in run.violations %}
 <tr><td>{{ run.scenario }}</td><td>{{ run.seed }}</td><td>{{ one.invariant }}</td>
-<td>{{ '%.6f' % (one.at_us / 1e6) }} s</td><td>{{ one.text }}</td></tr>
+<td class="time">{{ '%.6f' % ((one.at_us - run.began_us) / 1e6) }} s</td><td>{{ one.text }}</td></tr>
 {% endfor %}
 {% for name in run.idle_faults %}
 <tr><td>{{ run.scenario }}</td><td>{{ run.seed }}</td><td></td><td></td>
@@ -178,9 +188,10 @@ svg { max-width: 100%; height: auto; }
 </table>
 <h2>Faults</h2>
 <table>
-<tr><th>fault</th><th>runs</th><th>fired in</th></tr>
+<tr><th>fault</th><th>injected</th><th>of these fired</th><th>times fired, in all</th></tr>
 {% for name, counts in faults %}
-<tr><td>{{ name }}</td><td>{{ counts.runs }}</td><td>{{ counts.fired }}</td></tr>
+<tr><td>{{ name }}</td><td>{{ counts.injected }}</td><td>{{ counts.injected_that_fired }}</td>
+<td>{{ counts.times_fired }}</td></tr>
 {% endfor %}
 </table>
 <h2>Plots</h2>

@@ -204,30 +204,33 @@ class _Checked:
         own = {name: value for name, value in entry.items() if name in EventHead.model_fields}
         fields = {name: value for name, value in entry.items() if name not in own}
         head = self._valid(EventHead, own, within)
-        if head is None:
+        if head is not None:
+            self._in_time(within, "at_s", head.at_s)
+        do = entry.get("do")
+        if not isinstance(do, str):  # which is told already
             return None
-        body = ACTIONS[head.do].body if head.do in ACTIONS else HOST_EVENTS.get(head.do)
+        body = ACTIONS[do].body if do in ACTIONS else HOST_EVENTS.get(do)
         if body is None:
-            self._refuse(within, "do", head.do, _nearest(head.do, (*ACTIONS, *HOST_EVENTS), "is no event"))
+            self._refuse(within, "do", do, _nearest(do, (*ACTIONS, *HOST_EVENTS), "is no event"))
             return None
-        if head.do not in ACTIONS and not self._hosted:
-            self._refuse(within, "do", head.do, "is the host's: add a table [host], or leave it out")
-        self._in_time(within, "at_s", head.at_s)
+        if do not in ACTIONS and not self._hosted:
+            self._refuse(within, "do", do, "is the host's: add a table [host], or leave it out")
         if self._known(within, fields, tuple(body.model_fields), EventHead):
             self._valid(body, fields, within)
-        return Happening(float(head.at_s), head.do, fields)
+        return None if head is None else Happening(float(head.at_s), do, fields)
 
     def fault(self, number: int, entry: dict[str, Any]) -> None:
         """One fault."""
         within = ("fault", number)
         own = {name: value for name, value in entry.items() if name in OWN_FAULT_FIELDS}
-        head = self._valid(FaultHead, own, within)
-        if head is None:
+        self._valid(FaultHead, own, within)
+        name = entry.get("name")
+        if not isinstance(name, str):  # which is told already
             return
-        kind = CATALOGUE.get(head.name)
+        kind = CATALOGUE.get(name)
         if kind is None:
-            hint = _nearest(head.name, CATALOGUE, "is no fault", "`picolase faults` lists them all")
-            self._refuse(within, "name", head.name, hint)
+            hint = _nearest(name, CATALOGUE, "is no fault", "`picolase faults` lists them all")
+            self._refuse(within, "name", name, hint)
             return
         timing = {name: value for name, value in entry.items() if name in TRIGGER_FIELDS}
         parameters = {name: value for name, value in entry.items() if name not in {*own, *timing}}
@@ -237,7 +240,7 @@ class _Checked:
                 self._refuse(within, "", None, "has no trigger: give at_s, or on (an event)")
             self._in_time(within, "at_s", trigger.at_s or 0.0)
             if trigger.for_s is not None and not kind.lasting:
-                self._refuse(within, "for_s", trigger.for_s, f"leave it out: {head.name} happens at once")
+                self._refuse(within, "for_s", trigger.for_s, f"leave it out: {name} happens at once")
         names = tuple(kind.model_fields)
         if self._known(within, parameters, names, Trigger, FaultHead):
             self._valid(kind, parameters, within)

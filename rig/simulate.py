@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,9 +23,8 @@ from controller.store import Role
 from protocols.messages import Handpiece
 from rig.invariants import INVARIANTS, Invariant, Violation, Witness
 from rig.invariants.books import BooksBalance, is_lit, records_after
-from rig.invariants.excuses import bridged_by, excuse_of
 from rig.invariants.loop import LoopNeverBlocked
-from rig.invariants.trips import HostTripsStay
+from rig.invariants.trips import HostTripsStay, TripsRecorded
 from rig.laser import SERIAL, cold_laser, warm_laser
 from rig.player import Player
 from rig.schedule import random_events
@@ -51,6 +51,8 @@ MAKE_GOOD: Final[tuple[tuple[str, dict[str, str]], ...]] = (
 """What is done to the room before the books are judged."""
 
 SERVICE: Final = "service"  # a plan of this indication is for somebody with the service role
+
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # in what Python says of objects
 
 UNSEEN: Final = "nothing-goes-unseen"
 """Name of the violation that an exception in a callback of the loop, or a loop that stands still, is."""
@@ -162,7 +164,8 @@ class _Run:
 
     def broken(self, text: str) -> None:
         """Something that no invariant can see."""
-        self._late.append(Violation(UNSEEN, self._simulator.now_us, text))
+        now_us = self._simulator.now_us
+        self._late.append(Violation(UNSEEN, now_us, text, now_us))
 
     async def play(self) -> None:
         """From beginning to end."""
@@ -189,14 +192,7 @@ class _Run:
         """What came of it."""
         witness, player, injector = self._witness, self._player, self._injector
         reports = [report.as_dict() for report in injector.reports()] if injector is not None else []
-        begun = [report for report in reports if report["begun"]]
-        violations, excused = list(self._late), dict[str, str]()
-        for violation in witness.violations if witness is not None else ():
-            reason = excuse_of(violation.invariant, begun)
-            if reason:
-                excused[violation.invariant] = reason
-            else:
-                violations.append(violation)
+        violations = [*self._late, *(witness.violations if witness is not None else ())]
         self._truth.sum.update(f"{self._trace} {violations} {reports}".encode())
         return Result(
             scenario=self._script.name,
@@ -209,7 +205,7 @@ class _Run:
             pulses_recorded=self._recorded,
             plans_given=player.plans_given if player is not None else 0,
             violations=tuple(violations),
-            excused=excused,
+            excused=dict(witness.excused) if witness is not None else {},
             faults=tuple(reports),
             refusals=dict(player.told) if player is not None else {},
         )
@@ -221,18 +217,15 @@ class _Run:
             setattr(plant.contacts, name, Handpiece(value) if name == "handpiece" else value)
 
     def _watch(self, stack: Stack) -> Witness:
-        witness = Witness(
-            self._simulator,
-            self._invariants,
-            reader=stack.reader,
-            serial=SERIAL,
-            bridged=bridged_by(self._script.faults),
-        )
+        witness = Witness(self._simulator, self._invariants, reader=stack.reader, serial=SERIAL)
+        witness.asked.acknowledged.run = lambda: stack.daemon.boot
         for one in witness.invariants:
             if isinstance(one, BooksBalance):
                 one.settled = self._has_settled
             elif isinstance(one, HostTripsStay):
                 one.latches = lambda: _latches(stack)
+            elif isinstance(one, TripsRecorded):
+                one.instance = lambda: _instance(stack)
             elif isinstance(one, LoopNeverBlocked):
                 one.loop = stack.loop
         self._simulator.observers.append(self._truth)
@@ -291,10 +284,10 @@ class _Run:
 
 
 def _words(error: Exception) -> str:
-    """An exception and where it came from."""
+    """An exception and where it came from, without what another process would not say."""
     place = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in place)
-    return f"{type(error).__name__}: {error}{where}"
+    return _ADDRESS.sub("", f"{type(error).__name__}: {error}{where}")
 
 
 def _at_s(event: Happening) -> float:
@@ -320,6 +313,13 @@ def _latches(stack: Stack) -> tuple[str, frozenset[tuple[str, int]]] | None:
         return None
     latches = stack.daemon.supervisor.latches
     return stack.daemon.boot, frozenset((latch.id.value, latch.instance) for latch in latches)
+
+
+def _instance(stack: Stack) -> tuple[str, int]:
+    if not stack.running:
+        return "", 0
+    status = stack.daemon.commands.status
+    return stack.daemon.boot, status.fault_instance if status is not None else 0
 
 
 @contextmanager

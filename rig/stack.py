@@ -97,8 +97,7 @@ class Stack:
         if not isinstance(self.loop, VirtualTimeLoop):
             raise TypeError(f"the stack runs on a VirtualTimeLoop, not on {type(self.loop).__name__}")
         chance = random.Random(f"{seed}/stack")
-        name = f"stack-{id(self):x}"
-        self.line = Line(name)
+        self.line = Line(f"stack-{seed}")  # the same each time: events quote it
         simulator = simulator or (warm_laser if warm else cold_laser)(seed)
         self.laser = SimulatedLaser(simulator, self.line)
         self.records = Records(None if folder is None else folder / "picolase.db", self.wall_clock)
@@ -134,9 +133,7 @@ class Stack:
         self.records.close()
         self.loop.set_exception_handler(self._handler)
         if self.unseen and error is None:
-            raised = [context.get("exception") for context in self.unseen]
-            causes = [one for one in raised if isinstance(one, Exception)]
-            raise ExceptionGroup(str(self.unseen), causes or [RuntimeError(str(self.unseen))])
+            raise ExceptionGroup("in callbacks of the loop", [_raised(context) for context in self.unseen])
 
     # -- the daemon's life
 
@@ -379,6 +376,12 @@ class Stack:
                     await asyncio.sleep(POLL_S)
         latched = sorted(latch.text for latch in self.latches)
         raise AssertionError(f"not within {within_s} s: {what}; latched {latched}; Status {self.status}")
+
+
+def _raised(context: Mapping[str, Any]) -> Exception:
+    """The exception that a loop's exception handler was told of, or what it was told instead."""
+    error = context.get("exception")
+    return error if isinstance(error, Exception) else RuntimeError(context["message"])
 
 
 async def _is_name(password_hash: str, password: str) -> bool:

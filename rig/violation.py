@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ def shrink_and_write(result: Mapping[str, Any], invariant: str, folder: Path) ->
     words = [f"{invariant}: {text}" for text in texts[:1]]
     words.append(f"Shrunk from {parts} events and faults to {left} in {shrinker.runs} runs. To see it again:")
     name = f"{invariant}-seed-{seed}"
-    words.append(f"  picolase simulate {folder.name}/{name}.toml")
+    words.append(f"  picolase simulate {shlex.quote(str(folder.resolve() / f'{name}.toml'))}")
     return write(least, seed, folder, name, words)
 
 
@@ -52,7 +53,7 @@ def write(script: Script, seed: int, folder: Path, name: str, comments: list[str
 
 def as_toml(script: Script, seed: int, plan: str, comments: list[str]) -> str:
     """`script` in the form of a scenario file."""
-    lines = [f"# {comment}" for comment in comments]
+    lines = [f"# {line}" for comment in comments for line in comment.splitlines()]
     head = {"format": FORMAT, "name": script.name, "seed": seed, "duration_s": script.duration_s}
     lines += [f"{key} = {_value(value)}" for key, value in head.items()]
     lines += ["", "[laser]", f"start = {_value(script.start)}"]

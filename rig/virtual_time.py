@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections import deque
@@ -17,6 +17,8 @@ _US_PER_S: Final = 1_000_000
 # [C] turns of the loop between two looks at the pipe to which only signals and other threads write: what a
 # thread calls runs in the next turn in any case, and a signal waits for a millisecond or so.
 _TURNS_UNPOLLED_MAX: Final = 100
+# [C] of companions, between two turns of the loop: more than happen between two heartbeats of the host
+_EVENTS_AT_ONCE_MAX: Final = 20
 # Below this, a timer's distance from a whole microsecond is the rounding of float seconds, not intent.
 _ROUNDING_US: Final = 1e-3
 
@@ -24,8 +26,25 @@ TURNS_AT_ONCE_MAX: Final = 100_000
 """[C] Turns of the loop at one instant after which it is given up: tasks go round and time cannot pass."""
 
 
+NEVER_US: Final = 2**62
+"""Later than any event."""
+
+
 class TimeStandsStill(RuntimeError):
     """The loop turned without end at one instant of virtual time."""
+
+
+class Companion(Protocol):
+    """What lives in a loop's virtual time with events of its own, too many for a timer and a turn each."""
+
+    @property
+    def next_us(self) -> int:
+        """When its next event is due, on the loop's clock; NEVER_US or later for none."""
+        ...
+
+    def happen(self) -> None:
+        """It is due, before the timers of this microsecond; the clock shows more only after a jump."""
+        ...
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -34,18 +53,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     File descriptors are polled before each jump, so pipes and ptys whose both ends live in this loop work;
     while there are none, it jumps without asking the system. A peer in another thread or process cannot know
     this time: for those use an ordinary loop. While work of `run_in_executor` is under way the clock keeps
-    pace with real time instead of jumping.
+    pace with real time instead of jumping. `companions` are taken along from event to event.
     """
 
-    # asyncio's own, which typeshed does not tell: what runs in this turn or the next, and all timers as a heap.
+    # asyncio's own, which typeshed does not tell: what runs in the next turn, and all timers as a heap.
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
-    _stopping: bool
 
     def __init__(self, start_us: int = 0) -> None:
         self._virtual_us = start_us
         self._virtual_s = start_us / _US_PER_S
         self._turns = 0
+        self.companions: list[Companion] = []
         self.turns_max = 0  # the most turns at one instant so far
         self.late_max_us = 0  # the farthest jump that was not to the next timer, so that timers came late
         self._jumping = _JumpingSelector(self)
@@ -61,35 +80,53 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def jump(self, duration_s: float) -> None:
         """Advance the clock over the heads of all timers: a loop that was blocked for so long."""
-        before_us = self._virtual_us
-        self.reach_timer(duration_s)
-        self.late_max_us = max(self.late_max_us, self._virtual_us - before_us)
-
-    def reach_timer(self, duration_s: float) -> None:
-        """Advance the clock to the next timer, if that is not now already; the selector's call."""
         due_us = self._due_us(self._virtual_s + duration_s)
-        if due_us > self._virtual_us:
-            self._set(due_us)
-        else:
-            self.turn()
+        self.late_max_us = max(self.late_max_us, due_us - self._virtual_us)
+        self._set(due_us)
 
     @property
     def quiet(self) -> bool:
-        """Whether the callback that asks is all there is to do at this instant."""
-        return not (self._ready or self._stopping or self._jumping.watching)
+        """Whether nothing waits for a turn, so that what is done at once is done in its turn."""
+        return not self._ready
 
-    def pass_to(self, due_us: int) -> bool:
-        """Let it be `due_us` now, as if the caller had set a timer and it came; whether that was possible.
+    def wait_s(self, timeout_s: float | None) -> float | None:
+        """How long nothing happens: no timer, given as `timeout_s`, and no companion; the selector's call."""
+        for companion in self.companions:
+            if companion.next_us < NEVER_US:
+                wait_s = max(0, companion.next_us - self._virtual_us) / _US_PER_S
+                timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
+        return timeout_s
 
-        It is while nobody else has anything to do up to and including then, not even a cancelled timer to be
-        cleared away, and some timer is set: who has nothing to wait for lets the loop look at its signals.
+    def pass_time(self, events_max: int) -> None:
+        """Go to the next timer, by way of what happens to the companions before; the selector's call.
+
+        Comes back sooner after so many events, and when one has given the loop something to do.
         """
-        timers = self._scheduled
-        if not timers or self._due_us(timers[0].when()) <= due_us or not self.quiet:
-            return False
-        if due_us > self._virtual_us:
-            self._set(due_us)
-        return True
+        ready, timers = self._ready, self._scheduled
+        timer, timer_us = None, NEVER_US
+        for _ in range(events_max):
+            if timers and timers[0] is not timer:
+                timer = timers[0]
+                timer_us = self._due_us(timer.when())
+            first, due_us = None, timer_us
+            for companion in self.companions:
+                if companion.next_us <= due_us:
+                    first, due_us = companion, companion.next_us
+            if self._virtual_us < due_us < NEVER_US:
+                self._set(due_us)
+            else:
+                self.turn()
+            if first is None:
+                return
+            self._happen(first)
+            if ready:
+                return
+
+    def catch_up(self) -> None:
+        """Give companions a turn whose events are due while others wait for theirs; the selector's call."""
+        for companion in self.companions:
+            if companion.next_us <= self._virtual_us:
+                self.call_soon(self._happen, companion)
 
     def turn(self) -> None:
         """Count a turn at this instant; the selector's call. Raises TimeStandsStill if they are too many."""
@@ -100,14 +137,24 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._turns = 0  # whoever ends the loop needs some turns of it
                 raise TimeStandsStill(f"{self.turns_max} turns of the loop at {self._virtual_us} us")
 
-    @staticmethod
-    def _due_us(due_s: float) -> int:
-        return math.ceil(due_s * _US_PER_S - _ROUNDING_US)
+    def _happen(self, companion: Companion) -> None:
+        if companion not in self.companions:
+            return  # it was taken out while it waited for its turn
+        try:
+            companion.happen()
+        except Exception as error:  # noqa: BLE001 - the top of what time calls, as a handle is in asyncio
+            self.companions.remove(companion)
+            text = f"{companion!r} broke: it stands still from now on"
+            self.call_exception_handler({"message": text, "exception": error})
 
     def _set(self, now_us: int) -> None:
         self._virtual_us = now_us
         self._virtual_s = now_us / _US_PER_S
         self._turns = 0
+
+    @staticmethod
+    def _due_us(due_s: float) -> int:
+        return math.ceil(due_s * _US_PER_S - _ROUNDING_US)
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple form cannot be forwarded
         self, executor: Any, func: Callable[..., T], *args: Any
@@ -134,11 +181,6 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._alone = True  # nothing but the loop's own pipe for signals and threads is registered
         self._turns_unpolled = 0
 
-    @property
-    def watching(self) -> bool:
-        """Whether anything real may come in: from a file descriptor or a thread."""
-        return self.threads_busy > 0 or not self._alone
-
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
         self._alone = len(self.get_map()) <= 1
@@ -151,6 +193,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = []
+        idle = timeout != 0  # otherwise callbacks are waiting for the next turn
+        real = self.threads_busy > 0 or not self._alone
+        if idle and (real or timeout is None):
+            timeout = self._loop.wait_s(timeout)
         if timeout is None or self.threads_busy:  # only something real can go on
             ready = super().select(timeout)
         elif not self._alone or self._turns_unpolled >= _TURNS_UNPOLLED_MAX:
@@ -158,8 +204,9 @@ class _JumpingSelector(selectors.DefaultSelector):
             ready = super().select(0)
         else:
             self._turns_unpolled += 1
-        if timeout and not ready:
-            self._loop.reach_timer(timeout)
+        if idle and not ready:
+            self._loop.pass_time(1 if real else _EVENTS_AT_ONCE_MAX)
         else:
             self._loop.turn()
+            self._loop.catch_up()
         return ready

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -27,7 +27,14 @@ class Lost(RuntimeError):
 
 
 class Workers(Protocol):
-    """Does work somewhere else, in any order."""
+    """Does work somewhere else, in any order; a context manager, left when all is done."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left behind."""
+        return
 
     def run(self, do: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R | Lost]]:
         """Each job with its result, as they come; Lost for one that no worker survives."""
@@ -168,6 +175,6 @@ class Dask(Workers):
             if following is not None:
                 arriving.add(following)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the cluster go."""
         self._client.close()

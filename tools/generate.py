@@ -26,6 +26,7 @@ from protocols.interface import INTERFACE_HASH, MESSAGES, PROTOCOL_VERSION
 from protocols.interlocks import INTERLOCKS
 from protocols.messages import Message, layout
 from protocols.refusals import REFUSALS
+from protocols.requests import Trigger
 from protocols.states import TRANSITIONS, Event, State
 from sim_device.faults import NOT_THE_DEVICES, faults_of
 from sim_device.faults.describe import Described, describe, describe_trigger
@@ -38,7 +39,7 @@ NOTICE = (
 TYPE_NAMES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "i": "i32"}
 ENUMERATIONS = [
     *(states.State, messages.Handpiece, messages.Beam, messages.Intent, messages.Foot, messages.Shutter),
-    *(messages.PulseFlag, messages.Leave, messages.NakReason, messages.Result),
+    *(messages.PulseFlag, messages.Leave, messages.NakReason, messages.Result, Trigger),
 ]
 
 

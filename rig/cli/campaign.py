@@ -13,7 +13,8 @@ from controller.cli.app import json_option, note, print_json
 from controller.cli.exits import CommandFailed, Exit
 
 if TYPE_CHECKING:
-    from rig.campaign import Results, Totals
+    from rig.campaign import Totals
+    from rig.results import Results
     from rig.script import Script
     from rig.workers import Workers
 
@@ -43,6 +44,7 @@ _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--merge", type=_FOLDER, multiple=True, metavar="DIR", help="Run nothing: add up these into --out."
 )
+@click.option("--code", metavar="HASH", help="With --merge: only results of this code.")
 @click.option("--no-shrink", is_flag=True, help="Do not look for the least schedule that still fails.")
 @json_option
 def campaign(
@@ -56,33 +58,38 @@ def campaign(
     shard: str,
     out: Path,
     merge: tuple[Path, ...],
+    code: str | None,
     no_shrink: bool,
     as_json: bool,
 ) -> None:
     """Run a scenario under many seeds, with random faults and people in each, and check every promise.
 
     Results are kept in --out by scenario, faults, seed and code: what is there is not run again, shards and
-    other machines' results add up with --merge. A violation is shrunk to the least that still fails, and
-    written as a scenario that `picolase simulate` replays.
+    other machines' results add up with --merge if they are of the same code. The first violation of each
+    promise is shrunk to the least that still fails, and written as a scenario that `picolase simulate`
+    replays. Ends with 1 when a promise was broken, or when a fault that was expected never fired.
     """
+    if code is not None and not merge:
+        raise click.UsageError("--code chooses among the results that --merge adds up: give --merge too.")
     from rig import campaign as campaigns  # noqa: PLC0415 # so that --help does not load the whole stack
     from rig.report import ReportError, write  # noqa: PLC0415 # as above
+    from rig.results import CampaignError, Results  # noqa: PLC0415 # as above
     from rig.workers import WorkersError  # noqa: PLC0415 # as above
 
     try:
         share = campaigns.Shard.parse(shard)
-        results = campaigns.Results(out, f"{share.part}of{share.parts}")
+        script = _script(scenario)
+        results = Results(out, f"{share.part}of{share.parts}")
         if merge:
-            for folder in merge:
-                note(f"{folder}: {results.take(folder)} results are new")
-            keys = [result["key"] for result in results]
+            before = len(results)
+            keys = results.merge(merge, code)
+            note(f"{len(results) - before} results are new")
         else:
-            script = _script(scenario)
             jobs = campaigns.jobs_of(script, share.seeds(first_seed, seeds), chaos=not calm)
             progress = _Progress(len(range(first_seed + share.part - 1, first_seed + seeds, share.parts)))
             with _workers(workers, dask) as hands:
                 keys = campaigns.run(jobs, results, hands, on_result=progress.add)
-    except (campaigns.CampaignError, WorkersError) as error:
+    except (CampaignError, WorkersError) as error:
         raise CommandFailed(Exit.BAD_INPUT, f"{error}.") from error
     ours = [results[key] for key in keys]
     sums = campaigns.totals(ours)
@@ -109,7 +116,7 @@ def campaign(
 
 
 def _script(file: Path | None) -> Script:
-    from rig.campaign import CampaignError  # noqa: PLC0415 # as above
+    from rig.results import CampaignError  # noqa: PLC0415 # as above
     from rig.scenario import read_scenario  # noqa: PLC0415 # as above
     from rig.script import Script  # noqa: PLC0415 # as above
     from rig.stack import PLAN  # noqa: PLC0415 # as above
@@ -159,7 +166,8 @@ class _Progress:
 
 
 def _shrink(results: Results, keys: list[str], folder: Path) -> list[Path]:
-    """The first of each kind of violation, shrunk and written."""
+    """The first of each kind of violation, shrunk and written; this code can shrink only its own."""
+    from rig.code_hash import code_hash  # noqa: PLC0415 # as above
     from rig.violation import shrink_and_write  # noqa: PLC0415 # as above
 
     files: list[Path] = []
@@ -169,6 +177,9 @@ def _shrink(results: Results, keys: list[str], folder: Path) -> list[Path]:
         for violation in result["violations"]:
             if violation["invariant"] in seen or len(seen) >= SHRUNK_MAX or not result["trace_sha256"]:
                 continue
+            if result["code"] != code_hash():
+                note(f"not shrunk: these are results of code {result['code']}, and this is {code_hash()}")
+                return files
             seen.add(violation["invariant"])
             note(f"shrinking {violation['invariant']}, seed {result['seed']} ...")
             files.append(shrink_and_write(result, violation["invariant"], folder))
@@ -176,7 +187,7 @@ def _shrink(results: Results, keys: list[str], folder: Path) -> list[Path]:
 
 
 def _tell(sums: Totals) -> None:
-    for name in ("seeds", "simulated_s", "wall_s", "pulses", "violations", "faults_fired"):
+    for name in ("code", "seeds", "simulated_s", "wall_s", "pulses", "violations", "faults_fired"):
         value = getattr(sums, name)
         click.echo(f"{name:<14} {value:.1f}" if isinstance(value, float) else f"{name:<14} {value}")
     for name, count in sorted(sums.invariants.items()):

@@ -17,9 +17,9 @@ from hal.ports import BAUD_DEFAULT
 from rig.capture import capture as tapped
 from rig.cli.files import new_file
 from rig.laser import cold_laser, warm_laser
-from rig.likeness import ask_again
+from rig.likeness import ask_again, start_of
 from rig.recording import Event, Header, Recording, RecordingError, Writer, load
-from rig.replay import Difference, check_version, compare
+from rig.replay import Difference, check_version, compare, other_code
 from rig.replay import replay as replayed
 from sim_device.errors import SetupError
 
@@ -50,7 +50,10 @@ def replay(file: Path, any_version: bool, as_json: bool) -> None:
         return
 
     again = replayed(recording)
-    _tell(recording, compare(recording, again), "replayed", ("recorded", "replayed"), as_json=as_json)
+    hint = other_code(recording.header)
+    _tell(
+        recording, compare(recording, again), "replayed", ("recorded", "replayed"), hint=hint, as_json=as_json
+    )
 
 
 @click.command()
@@ -82,26 +85,34 @@ def vcd(file: Path, out: Any) -> None:
 
 
 def _ask_again(capture: Recording, *, as_json: bool) -> None:
-    make = warm_laser if capture.header.start == "warm" else cold_laser
-    found = ask_again(capture, make(capture.header.seed))
+    start = capture.header.start if capture.header.start != "told" else start_of(capture)
+    found = ask_again(capture, (warm_laser if start == "warm" else cold_laser)(capture.header.seed))
     lines = [
         f"{one.time_us / 1e6:.6f} s {one.request}: really {one.real}, the simulator {one.simulated}"
         for one in found.unlike
     ]
     if as_json:
-        print_json({"alike": found.alike, "unlike": lines, "left_out": found.left_out})
+        told = {"start": start, "alike": found.alike, "unlike": lines, "left_out": found.left_out}
+        print_json(told)
     left_out = f"; {found.left_out} grants were left out" if found.left_out else ""
     if lines:
-        text = f"{len(lines)} of {found.alike + len(lines)} requests are answered in another way{left_out}"
+        total = found.alike + len(lines)
+        text = f"{len(lines)} of {total} requests are answered in another way by a {start} laser{left_out}"
         raise CommandFailed(Exit.FAILED, text, () if as_json else lines)
     if not as_json:
-        note(f"All {found.alike} requests are answered alike{left_out}.")
+        note(f"All {found.alike} requests are answered alike by a {start} laser{left_out}.")
 
 
 def _tell(
-    recording: Recording, difference: Difference | None, done: str, names: tuple[str, str], *, as_json: bool
+    recording: Recording,
+    difference: Difference | None,
+    done: str,
+    names: tuple[str, str],
+    *,
+    hint: str = "",
+    as_json: bool,
 ) -> None:
-    """Print that two runs are the same; CommandFailed with the place where they are not."""
+    """Print that two runs are the same; CommandFailed with the place where not, and why, if known."""
     if as_json:
         first = None
         if difference is not None:
@@ -116,16 +127,21 @@ def _tell(
                 "events": len(recording.events),
                 "seconds": _length_s(recording),
                 "first_difference": first,
+                "hint": hint,
             }
         )
     if difference is not None:
         before = recording.events[max(0, difference.index - CONTEXT) : difference.index]
         lines = [f"  same: {_event(event)}" for event in before]
         lines += [f"{name}: {_event(event)}" for name, event in zip(names, _both(difference), strict=True)]
-        text = f"They part at event {difference.index + 1} of {len(recording.events)}."
+        text = " ".join(
+            [f"They part at event {difference.index + 1} of {len(recording.events)}.", hint]
+        ).strip()
         raise CommandFailed(Exit.FAILED, text, () if as_json else lines)
     if not as_json:
         note(f"{len(recording.events)} events in {_length_s(recording):.3f} s, {done}: the same bit for bit.")
+        if hint:
+            note(hint)
 
 
 def _both(difference: Difference) -> tuple[Event | None, Event | None]:
@@ -175,14 +191,18 @@ def _checked(work: Callable[[], T]) -> T:
 @click.option(
     "--baud", type=int, default=BAUD_DEFAULT, show_default=True, help="Rate of the device's port, in bit/s."
 )
-@click.option("--warm/--cold", default=False, help="Say in the recording how the device stood at the start.")
-def capture(device: str, out: Path, pty: Path, baud: int, warm: bool) -> None:
+@click.option(
+    "--warm/--cold",
+    default=None,
+    help="How the device stands at the start, if its first Status must not tell.",
+)
+def capture(device: str, out: Path, pty: Path, baud: int, warm: bool | None) -> None:
     """Record what passes at the port DEVICE into the new file OUT, until interrupted.
 
     The host uses the pseudo-terminal instead of the port. `picolase replay OUT` then asks the simulator the
     same, and tells whether it answers alike.
     """
-    header = Header(kind="capture", start="warm" if warm else "cold")
+    header = Header(kind="capture", start="told" if warm is None else "warm" if warm else "cold")
     with new_file(out) as file:
         asyncio.run(_capture(device, pty, Writer(header, file), baud))
     note(f"{out}: look at it with `picolase replay {out}`.")

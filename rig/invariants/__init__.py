@@ -10,6 +10,7 @@ from rig.invariants.books import (
     WithinPlan,
     WrittenAhead,
 )
+from rig.invariants.invariant import Invariant, Light, Permit, Violation
 from rig.invariants.light import (
     AsGranted,
     FreshPress,
@@ -37,7 +38,7 @@ from rig.invariants.trips import (
     TripsRecorded,
     TripsStay,
 )
-from rig.invariants.witness import Asked, Invariant, Light, Permit, Violation, Witness
+from rig.invariants.witness import Asked, Witness
 
 INVARIANTS: Final[tuple[type[Invariant], ...]] = (
     LightByPermit,

@@ -3,38 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, islice
 from typing import Final
 
 from controller.recorder import grant_id
-from controller.store import PulseRecord
+from controller.store import EventKind, PulseRecord, Reader
+from protocols.faults import Fault
 from protocols.frame import Frame
-from protocols.messages import AckPulses
+from protocols.messages import AckPulses, Status
 from protocols.requests import Grant
-from rig.invariants.witness import Invariant, Light, Witness
+from rig.invariants.invariant import Invariant, Light
+from rig.invariants.witness import Witness
 
 METER_TOLERANCE: Final = 0.20  # 21 CFR 1040.11(a)(1): error of the measuring means
 DARK: Final = frozenset({"skipped", "missing"})  # numbered, and no light
+IN_PORT: Final = "calibration"
+ON_SHUTTER: Final = "shutter_closed"
+CONTRADICTED: Final = "monitors_disagree"  # one of the two meters is wrong, and the record says so
+ASTRAY: Final = frozenset({Fault.LIGHT_WITHOUT_TRIGGER, Fault.PULSE_DOUBLE})
+"""Faults by which the device owns up to light that has no number of its own."""
+
 PAGE: Final = 1_000
 SESSIONS_READ: Final = 100_000
+EVENTS_READ: Final = 100_000  # [C] more than any run writes
+CHOICES_MAX: Final = 1_000  # [C] of which pulses of unknown fate gave light; a run has a few
 
 
-class BooksBalance(Invariant):
+@dataclass(slots=True)
+class Shot:
+    """What truly came of one lamp trigger: all of its flashes together."""
+
+    trigger: int
+    aperture: bool = False
+    port: bool = False
+    transmitted_uj: float = 0.0
+
+
+class _Ledger(Invariant):
+    """Keeps what truly came of every trigger that gave light."""
+
+    def __init__(self, witness: Witness) -> None:
+        super().__init__(witness)
+        self.shots: list[Shot] = []
+
+    def light(self, light: Light) -> None:
+        """Add it to its shot."""
+        if not light.trigger:
+            return
+        if not (self.shots and self.shots[-1].trigger == light.trigger):
+            self.shots.append(Shot(light.trigger))
+        shot, pulse = self.shots[-1], light.pulse
+        shot.aperture |= pulse.aperture
+        shot.port |= pulse.port
+        shot.transmitted_uj += pulse.transmitted_uj if pulse.aperture else 0.0
+
+    def records(self) -> list[PulseRecord]:
+        """What is recorded of them."""
+        before = self.witness.counted_before
+        return [] if before is None else list(records_after(self.witness, before))
+
+    def differences(
+        self, records: list[PulseRecord], differ: Callable[[PulseRecord, Shot], str]
+    ) -> list[str]:
+        """What differs between records and shots, each to each in their order.
+
+        Which of the pulses of unknown fate gave light nobody can tell: it is what explains most.
+        """
+        unknown = [index for index, record in enumerate(records) if record.unknown]
+        dark = len(unknown) - (len(self.shots) - sum(is_lit(record) for record in records))
+        if not 0 <= dark <= len(unknown):
+            return []  # the numbers themselves are wrong, which is told by whoever counts
+        best: list[str] | None = None
+        for choice in islice(combinations(unknown, dark), CHOICES_MAX):
+            lit = [one for index, one in enumerate(records)
+                   if is_lit(one) or (one.unknown and index not in choice)]  # fmt: skip
+            found = [words for pair in zip(lit, self.shots, strict=True)
+                     if not pair[0].unknown and (words := differ(*pair))]  # fmt: skip
+            if best is None or len(found) < len(best):
+                best = found
+        return best or []
+
+
+class BooksBalance(_Ledger):
     """The count: device counter = records, and records = truth but for what stands as unknown."""
 
     name = "books-balance"
-    rule = "the device's counter is the number of records, and the light is what they say, at most unknown"
+    rule = (
+        "the device's counter is the number of records, the light is what they say, at most unknown, "
+        "and light astray is a recorded fault"
+    )
 
     settled: Callable[[], bool] | None = None  # whoever runs the daemon says whether it had its chance
 
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
-        self._lit: list[Light] = []  # the first flash of each trigger
         self._starts = 0
+        self._astray: dict[int, int] = {}  # light at the aperture without a trigger: when, and of which fault
 
     def light(self, light: Light) -> None:
         """Remember what the record must tell."""
-        if light.trigger and not (self._lit and self._lit[-1].trigger == light.trigger):
-            self._lit.append(light)
+        super().light(light)
+        if light.pulse.aperture and not light.trigger:
+            self._astray[light.pulse.time_us] = 0
+
+    def told(self, now_us: int, frame: Frame) -> None:
+        """The device owns up to it."""
+        del now_us
+        status = frame.message
+        if self._astray and isinstance(status, Status) and status.faults & ASTRAY:
+            for when_us, instance in self._astray.items():
+                self._astray[when_us] = instance or status.fault_instance
 
     def booted(self, now_us: int) -> None:
         """Each start may have cut off one pulse's report."""
@@ -44,62 +123,81 @@ class BooksBalance(Invariant):
     def ended(self) -> None:
         """Compare."""
         witness = self.witness
-        before = witness.counted_before
-        if witness.reader is None or witness.status is None or before is None:
+        if witness.reader is None or witness.status is None or witness.counted_before is None:
             return
         if self.settled is not None and not self.settled():
             self.broken("the daemon did not bring its books to an end")
             return
-        records = list(records_after(witness, before))
-        counted = witness.status.pulse_number - before
+        records = self.records()
+        counted = witness.status.pulse_number - witness.counted_before
         if counted != len(records):
             self.broken(f"the device counted {counted} pulses, {len(records)} are recorded")
         unknown = sum(one.unknown for one in records)
-        lit = [one for one in records if is_lit(one)]
-        if not len(lit) <= len(self._lit) <= len(lit) + unknown:
-            self.broken(
-                f"{len(self._lit)} triggers gave light, {len(lit)} are recorded and {unknown} unknown"
-            )
-        elif unknown == 0:
-            self._compare(lit)
+        lit = sum(is_lit(one) for one in records)
+        if not lit <= len(self.shots) <= lit + unknown:
+            words = f"{len(self.shots)} triggers gave light, {lit} are recorded and {unknown} unknown"
+            self.broken(words)
+        for words in self.differences(records, _elsewhere):
+            self.broken(words)
         if unknown > self._starts:
             self.broken(f"{unknown} pulses stand as unknown, the processor was started {self._starts} times")
+        self._judge_astray(witness.reader)
 
-    def _compare(self, lit: list[PulseRecord]) -> None:
-        for record, light in zip(lit, self._lit, strict=True):
-            if light.pulse.aperture and not record.aperture:
-                self.broken(f"pulse {record.pulse_number} left the aperture, its record says it did not")
-                return
+    def _judge_astray(self, reader: Reader) -> None:
+        if not self._astray:
+            return
+        texts = [event.text for event in reader.events(limit=EVENTS_READ) if event.kind is EventKind.FAULT]
+        for when_us, instance in self._astray.items():
+            if not any(text.endswith(f"instance {instance}") for text in texts):
+                words = "is no recorded fault" if instance else "is no fault of the device"
+                self.broken(f"light that no trigger explains left the aperture and {words}", at_us=when_us)
 
 
-class EnergyTold(Invariant):
-    """The dose: what is recorded of an unflagged pulse is what left the aperture."""
+class EnergyTold(_Ledger):
+    """The dose: what is recorded of a pulse is what left the aperture."""
 
     name = "energy-told"
-    rule = "the recorded energy of a pulse that nothing is said against is within 20 % of the truth"
-
-    def __init__(self, witness: Witness) -> None:
-        super().__init__(witness)
-        self._true_uj: dict[int, float] = {}  # by the time of the trigger on the device's own clock
-
-    def light(self, light: Light) -> None:
-        """Keep the truth under the name that the report will have."""
-        device_us = self.witness.device_time_us(light.trigger_us)
-        if light.trigger and light.pulse.aperture and device_us is not None:
-            self._true_uj[device_us] = self._true_uj.get(device_us, 0.0) + light.pulse.transmitted_uj
+    rule = (
+        "the energy recorded of each pulse is within 20 % of the truth; of one of which it is recorded "
+        "that the monitors disagree, either monitor's"
+    )
 
     def ended(self) -> None:
         """Compare."""
         if self.witness.reader is None:
             return
-        for record in records_after(self.witness, 0):
-            true_uj = self._true_uj.get(record.device_time_us)
-            if true_uj is None or record.flags or record.monitor_b_mj is None:
-                continue
-            told_uj = record.monitor_b_mj * 1e3
-            if abs(told_uj - true_uj) > METER_TOLERANCE * true_uj:
-                true_mj, told_mj = true_uj / 1e3, record.monitor_b_mj
-                self.broken(f"pulse {record.pulse_number}: {told_mj:.1f} mJ recorded, {true_mj:.1f} mJ given")
+        records = self.records()
+        lit = sum(is_lit(one) for one in records)
+        if lit > len(self.shots):
+            self.broken(f"{lit} pulses are recorded with their energy, {len(self.shots)} were given")
+        for words in self.differences(records, _not_the_energy):
+            self.broken(words)
+
+
+def _elsewhere(record: PulseRecord, shot: Shot) -> str:
+    """How a record is wrong about where the light went."""
+    for told, true, place in (
+        (record.aperture, shot.aperture, "left the aperture"),
+        (IN_PORT in record.flags and ON_SHUTTER not in record.flags, shot.port, "went into the port"),
+    ):
+        if told is not true:
+            what = "is recorded and not true" if told else "is true and not recorded"
+            return f"pulse {record.pulse_number}: that its light {place} {what}"
+    return ""
+
+
+def _not_the_energy(record: PulseRecord, shot: Shot) -> str:
+    """How a record is wrong about the energy that left the aperture; a saturated meter claims nothing."""
+    if not shot.aperture or record.monitor_b_mj is None:
+        return ""
+    told = [record.monitor_b_mj]
+    if CONTRADICTED in record.flags and record.monitor_a_mj is not None:
+        told.append(record.monitor_a_mj)
+    true_mj = shot.transmitted_uj / 1e3
+    if any(abs(told_mj - true_mj) <= METER_TOLERANCE * true_mj for told_mj in told):
+        return ""
+    words = " or ".join(f"{told_mj:.1f}" for told_mj in told)
+    return f"pulse {record.pulse_number}: {words} mJ recorded, {true_mj:.1f} mJ given"
 
 
 class AcknowledgedAfterDisk(Invariant):
@@ -139,20 +237,38 @@ class WrittenAhead(Invariant):
 
 
 class WithinPlan(Invariant):
-    """The plan: never more pulses than it has, and none at the aperture in a rehearsal."""
+    """The plan: never more pulses than it has, by the record and by the truth."""
 
     name = "within-plan"
-    rule = "no session delivers more pulses than its plan has"
+    rule = "no session gives more pulses than its plan has"
+
+    def __init__(self, witness: Witness) -> None:
+        super().__init__(witness)
+        self._given: dict[int, set[int]] = {}  # triggers that gave light at the aperture, by permit
+
+    def light(self, light: Light) -> None:
+        """Count it for its permit."""
+        if light.pulse.aperture and light.trigger and light.permit is not None:
+            self._given.setdefault(light.permit.grant.permit_id, set()).add(light.trigger)
 
     def ended(self) -> None:
         """Count each session's pulses."""
         reader = self.witness.reader
         if reader is None:
             return
+        true: dict[object, int] = {}
+        for permit_id, triggers in self._given.items():
+            if reader.has_command(grant_id(permit_id)):
+                session_id = reader.command(grant_id(permit_id)).body.get("session_id")
+                true[session_id] = true.get(session_id, 0) + len(triggers)
         for session in reader.sessions(limit=SESSIONS_READ):
-            delivered = sum(one.delivered for one in reader.session_pulses(session.id))
-            if delivered > session.planned_pulses:
-                self.broken(f"session {session.id}: {delivered} pulses of {session.planned_pulses} planned")
+            recorded = sum(one.delivered for one in reader.session_pulses(session.id))
+            given = true.get(session.id, 0)
+            if max(recorded, given) > session.planned_pulses:
+                self.broken(
+                    f"session {session.id}: {session.planned_pulses} pulses planned, "
+                    f"{given} given, {recorded} recorded"
+                )
 
 
 class AuditHolds(Invariant):

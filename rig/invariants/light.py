@@ -6,7 +6,8 @@ from typing import Final
 
 from protocols.messages import Beam
 from protocols.states import State
-from rig.invariants.witness import FOOT_US, INHIBIT_US, SILENT_US, Invariant, Light, Witness
+from rig.invariants.invariant import Invariant, Light
+from rig.invariants.witness import FOOT_US, INHIBIT_US, SILENT_US, Witness
 
 CHATTER_US: Final = 5_000  # [C] a contact settles within 5 ms: a press may count from its last make
 WARNING_US: Final = 2_000_000  # REQ-002: indicator on before the earliest possible light
@@ -62,17 +63,20 @@ class LightInItsState(Invariant):
 
 
 class FreshPress(Invariant):
-    """The foot: pressed after the permit was granted, and still down."""
+    """The foot: pressed after the permit was granted, and still down; or a strap, if the permit says so."""
 
     name = "fresh-press"
-    rule = "light leaves the aperture for a foot that went down after the grant, or a strapped trigger"
+    rule = "light leaves the aperture for a foot that went down after the grant, or a permit for the strap"
 
     def light(self, light: Light) -> None:
         """Judge what left the aperture."""
         pulse, witness, permit = light.pulse, self.witness, light.permit
-        if not pulse.aperture or pulse.strap:
+        if not pulse.aperture:
             return
-        if not pulse.foot_pressed and pulse.time_us > witness.released_us + FOOT_US:
+        if permit is not None and permit.internal:
+            if not pulse.strap and pulse.time_us > witness.unstrapped_us + INHIBIT_US:
+                self.broken("light under a permit for the internal trigger, and its strap is not fitted")
+        elif not pulse.foot_pressed and pulse.time_us > witness.released_us + FOOT_US:
             ago_us = pulse.time_us - witness.released_us
             self.broken(f"light {ago_us} us after the foot was released" if witness.pressed_us >= 0
                         else "light though no foot was ever down")  # fmt: skip
@@ -92,8 +96,8 @@ class InterlocksClosed(Invariant):
         if not light.pulse.aperture:
             return
         for name in light.pulse.open_contacts:
-            since_us = self.witness.open_since.get(name, light.pulse.time_us)
-            if name not in self.witness.bridged and light.pulse.time_us > since_us + INHIBIT_US:
+            since_us = self.witness.seen_since.get(name, light.pulse.time_us)
+            if light.pulse.time_us > since_us + INHIBIT_US:
                 self.broken(f"light {light.pulse.time_us - since_us} us after {name} was not so any more")
 
 
@@ -107,7 +111,8 @@ class HostAlive(Invariant):
         """Judge what left the aperture."""
         silent_us = light.pulse.time_us - self.witness.alive_from_us
         if light.pulse.aperture and silent_us > SILENT_US:
-            self.broken(f"light, and the last challenge that the host answered is {silent_us} us old")
+            self.broken(f"light, and the last challenge that the host answered is {silent_us} us old",
+                        since_us=self.witness.alive_from_us)  # fmt: skip
 
 
 class WarnedBefore(Invariant):
@@ -124,7 +129,9 @@ class WarnedBefore(Invariant):
         if since_us is None:
             self.broken("light left the aperture with the indicator off")
         elif light.pulse.time_us - since_us < WARNING_US:
-            self.broken(f"light {light.pulse.time_us - since_us} us after the indicator came on")
+            self.broken(
+                f"light {light.pulse.time_us - since_us} us after the indicator came on", since_us=since_us
+            )
 
 
 class AsGranted(Invariant):
@@ -157,11 +164,13 @@ class AsGranted(Invariant):
             self.broken(f"mode {pulse.mode_width_ps} ps, permitted is {grant.mode_width_ps} ps")
         connected = (int(grant.handpiece), grant.spot_um, grant.wavelength_nm)
         if self._connected != connected and pulse.time_us > self._changed_us + CHANGED_US:
-            self.broken(f"light through {self._connected}, permitted is {connected}")
+            self.broken(f"light through {self._connected}, permitted is {connected}",
+                        since_us=pulse.time_us - CHANGED_US)  # fmt: skip
         period_us = 1_000_000_000 / grant.rep_rate_mhz
         passed_us = light.trigger_us - before_us
         if before_us >= 0 and 0 < passed_us < period_us * (1 - RATE_TOLERANCE):
-            self.broken(f"{passed_us} us after the trigger before, permitted are {period_us:.0f} us")
+            self.broken(f"{passed_us} us after the trigger before, permitted are {period_us:.0f} us",
+                        since_us=before_us)  # fmt: skip
 
     def _what_is_connected(self) -> tuple[int, int, int]:
         contacts = self.witness.simulator.plant.contacts
@@ -210,7 +219,7 @@ class OnePulseForOneTrigger(Invariant):
         super().__init__(witness)
         self._trigger = 0
         self._doubled_arming_us = -1
-        self._doubled = 0
+        self._doubled = self._doubled_us = 0
 
     def light(self, light: Light) -> None:
         """Count flashes by trigger."""
@@ -218,10 +227,10 @@ class OnePulseForOneTrigger(Invariant):
             return
         if light.trigger == self._trigger:
             self._doubled, self._doubled_arming_us = light.trigger, self.witness.arming_us
+            self._doubled_us = light.pulse.time_us
         elif light.pulse.aperture and self._doubled_arming_us == self.witness.arming_us:
-            self.broken(
-                f"light for trigger {light.trigger}, and trigger {self._doubled} had given two flashes"
-            )
+            words = f"light for trigger {light.trigger}, and trigger {self._doubled} had given two flashes"
+            self.broken(words, since_us=self._doubled_us)
         self._trigger = light.trigger
 
 

@@ -8,16 +8,23 @@ from typing import Final
 
 from controller.store import EventKind
 from protocols.frame import Frame
-from protocols.messages import Status
-from protocols.requests import Acknowledge, Arm, Reply
+from protocols.messages import Result, Status
+from protocols.requests import Acknowledge, Arm, Grant, Reply
 from protocols.states import ARMED, State
-from rig.invariants.witness import INHIBIT_US, Invariant, Witness, is_contact
+from rig.invariants.invariant import Invariant
+from rig.invariants.stops import hung_until_us
+from rig.invariants.witness import INHIBIT_US, Witness, is_contact
 from sim_device.simulator import Simulator
 
 Latches = Callable[[], tuple[str, frozenset[tuple[str, int]]] | None]
 """The run of the daemon that lives and its standing latches by name and instance; None without one."""
 
+Instance = Callable[[], tuple[str, int]]
+"""The run of the daemon that lives and the fault instance in the newest Status in its hands; 0 without."""
+
+START_UP: Final = "start_up"
 FOLLOWS_THE_DEVICE: Final = "device_fault"  # the mirror of the device's own latch, which it follows
+WRITES_US: Final = 1_000_000  # [C] of life until a daemon has written what it was told
 EVENTS_READ: Final = 100_000  # [C] more than any run writes
 
 
@@ -53,22 +60,23 @@ class ReadyByArm(Invariant):
 
 
 class ArmedByAPerson(Invariant):
-    """The Arm: each is one that a person asked the daemon for."""
+    """The Arm: each is one that a person asked the daemon for, while the laser was not armed."""
 
     name = "armed-by-a-person"
-    rule = "the daemon arms no more often than people asked it to"
+    rule = "each arming was asked for by a person since the laser was last disarmed"
 
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
-        self._armings = 0
+        self._spent = 0
 
     def moved(self, now_us: int, before: State | None, after: State | None) -> None:
-        """Count."""
-        del now_us, before
-        if after is State.ARMING:
-            self._armings += 1
-            if self._armings > self.witness.asked.arms:
-                self.broken(f"armed {self._armings} times, people asked {self.witness.asked.arms} times")
+        """Spend what was asked for."""
+        del now_us
+        arms = self.witness.asked.arms
+        if after is State.ARMING and arms <= self._spent:
+            self.broken("armed, and nobody had asked for it since the laser was last disarmed")
+        if after is State.ARMING or (before in ARMED and after not in ARMED):
+            self._spent = arms
 
 
 class GuardTrips(Invariant):
@@ -80,19 +88,30 @@ class GuardTrips(Invariant):
     def stopped(self, now_us: int, cause: str) -> None:
         """Look again when the time is over."""
         if is_contact(cause) and self.witness.state in ARMED:
-            work = partial(self._look, cause)
-            self.witness.simulator.at(now_us + INHIBIT_US + 1, work)
+            self._look_at(now_us + INHIBIT_US + 1, cause, now_us)
 
-    def _look(self, cause: str, simulator: Simulator) -> None:
+    def _look_at(self, when_us: int, cause: str, since_us: int) -> None:
+        self.witness.simulator.at(when_us, partial(self._look, cause, since_us))
+
+    def _look(self, cause: str, since_us: int, simulator: Simulator) -> None:
         state = self.witness.state
-        # The key leads to OFF, and, turned back at once, on from there.
-        good = state not in ARMED if cause.startswith("key_on") else state in {State.FAULT, State.OFF, None}
-        if simulator.running and not good:
-            self.broken(f"{state.name if state else state} {INHIBIT_US} us after this: {cause}")
+        # The key leads to OFF, and, turned back at once, on from there; so does the reset of one that hung.
+        hung_us = hung_until_us(self.witness, "", since_us)
+        disarmed = cause.startswith("key_on") or hung_us >= 0
+        good = state not in ARMED if disarmed else state in {State.FAULT, State.OFF, None}
+        if good or not (simulator.running or simulator.hung):
+            return
+        later_us = hung_us + INHIBIT_US + 1
+        if later_us > simulator.now_us:
+            self._look_at(later_us, cause, since_us)
+        else:
+            passed_us = simulator.now_us - since_us - 1
+            self.broken(f"{state.name if state else state} {passed_us} us after this: {cause}",
+                        since_us=since_us)  # fmt: skip
 
 
 class TripsStay(Invariant):
-    """The device's latch: it goes only after an acknowledgement that names it came."""
+    """The device's latch: it goes only after an acknowledgement that names it was done."""
 
     name = "trips-stay"
     rule = "a latched fault of the device stays, over key and power too, until its instance is acknowledged"
@@ -101,21 +120,24 @@ class TripsStay(Invariant):
         super().__init__(witness)
         self._standing = 0
         self._acknowledged: set[int] = set()
-        self._waiting: dict[int, int] = {}  # instance by sequence number
+        self._waiting: dict[tuple[int, int], int] = {}  # instance by session and sequence number
 
     def heard(self, now_us: int, frame: Frame) -> None:
         """An acknowledgement came."""
         del now_us
         if isinstance(frame.message, Acknowledge):
-            self._waiting[frame.seq] = frame.message.fault_instance
+            self._waiting[frame.session, frame.seq] = frame.message.fault_instance
 
     def told(self, now_us: int, frame: Frame) -> None:
         """The instance as Status tells it."""
         del now_us
-        if isinstance(frame.message, Reply) and frame.seq in self._waiting:
-            self._acknowledged.add(self._waiting.pop(frame.seq))
-        if isinstance(frame.message, Status):
-            instance = frame.message.fault_instance
+        message, request = frame.message, (frame.session, frame.seq)
+        if isinstance(message, Reply) and request in self._waiting:
+            instance = self._waiting.pop(request)
+            if message.result is Result.DONE:
+                self._acknowledged.add(instance)
+        if isinstance(message, Status):
+            instance = message.fault_instance
             if self._standing and instance != self._standing and self._standing not in self._acknowledged:
                 self.broken(f"fault instance {self._standing} is gone, and nobody acknowledged it")
             self._standing = instance
@@ -125,17 +147,36 @@ class TripsRecorded(Invariant):
     """The device's trips: those the host knew of are in its record."""
 
     name = "trips-recorded"
-    rule = "every fault of the device that the host acknowledged is in the record, with its instance"
+    rule = "every fault of the device that a daemon was told of, and lived on to write, is in the record"
+
+    instance: Instance | None = None  # whoever runs the daemon sets it
 
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
+        self._told_us: dict[tuple[str, int], int] = {}
         self._known: set[int] = set()
 
     def heard(self, now_us: int, frame: Frame) -> None:
-        """An acknowledgement proves that the host knew."""
-        del now_us
+        """Look whenever the daemon speaks; what it acknowledges it knows at once."""
         if isinstance(frame.message, Acknowledge):
             self._known.add(frame.message.fault_instance)
+        self._look(now_us)
+
+    def told(self, now_us: int, frame: Frame) -> None:
+        """Look before the next Status takes the place of the last."""
+        if isinstance(frame.message, Status):
+            self._look(now_us)
+
+    def _look(self, now_us: int) -> None:
+        run, instance = self.instance() if self.instance is not None else ("", 0)
+        if instance and instance not in self._known:
+            self._told_us.setdefault((run, instance), now_us)
+        for (told_run, told), since_us in list(self._told_us.items()):
+            if told_run != run:
+                del self._told_us[told_run, told]  # killed before it could write; the next one is told anew
+            elif now_us > since_us + WRITES_US:
+                self._known.add(told)
+                del self._told_us[told_run, told]
 
     def ended(self) -> None:
         """Look them up."""
@@ -145,14 +186,14 @@ class TripsRecorded(Invariant):
         texts = [event.text for event in reader.events(limit=EVENTS_READ) if event.kind is EventKind.FAULT]
         for instance in sorted(self._known):
             if not any(text.endswith(f"instance {instance}") for text in texts):
-                self.broken(f"fault instance {instance} was acknowledged and never recorded")
+                self.broken(f"fault instance {instance} was told to the daemon and never recorded")
 
 
 class HostTripsStay(Invariant):
     """The host's latches: each goes only by a person's acknowledgement of it."""
 
     name = "host-trips-stay"
-    rule = "a latch of the daemon's stays until somebody acknowledges that very instance"
+    rule = "a latch of the daemon's stays until somebody acknowledges it, and each start of it is one"
 
     latches: Latches | None = None  # whoever runs the daemon sets it
 
@@ -163,15 +204,18 @@ class HostTripsStay(Invariant):
 
     def heard(self, now_us: int, frame: Frame) -> None:
         """Look whenever the daemon speaks."""
-        del now_us, frame
+        del now_us
         found = self.latches() if self.latches is not None else None
         if found is None:
             return
         run, standing = found
+        acknowledged = self.witness.asked.acknowledged
         if run == self._run:
             for name, instance in sorted(self._standing - standing):
-                if name != FOLLOWS_THE_DEVICE and (name, instance) not in self.witness.asked.acknowledged:
+                if name != FOLLOWS_THE_DEVICE and not acknowledged.has(run, name, instance):
                     self.broken(f"latch {name} #{instance} is gone, and nobody acknowledged it")
-        elif self._run:
-            self.witness.asked.acknowledged.clear()  # instances count anew
         self._run, self._standing = run, standing
+        if isinstance(frame.message, Arm | Grant) and not acknowledged.has(run, START_UP):
+            self.broken(
+                f"{type(frame.message).__name__}, and nobody acknowledged that the daemon was started"
+            )

@@ -9,14 +9,17 @@ firmware or supervisor believe about permission is not asked.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from protocols.frame import Decoder, Frame
 from protocols.messages import Connected, Heartbeat, Message, Result, Status, Stop
 from protocols.requests import Arm, CommitSetpoint, Grant, Reply, Setpoint, StageSetpoint, Standby
 from protocols.states import ARMED, State
+from rig.invariants.excuses import bridged_by, excuse_of
+from rig.invariants.invariant import Invariant, Light, Permit, Violation
+from rig.invariants.spells import Spells
 from sim_device.board import Inputs, Outputs
 from sim_device.plant.truth import TruePulse
 from sim_device.simulator import Observer, Simulator
@@ -33,38 +36,33 @@ CHALLENGES_KEPT: Final = 64  # [C] 3 s of them at the armed rate: an answer to a
 OPENED: Final = " is not so any more"
 """Ends the words for a contact that opened, among the causes of a stop."""
 
+TRIPPED: Final = "the laser tripped"
+"""The cause of a stop that is a trip."""
+
 REPEATED_MAX: Final = 5  # [C] violations of one kind that are told in full; what follows is the same again
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One promise that was broken: which, when, and how it showed."""
-
-    invariant: str
-    at_us: int
-    text: str
+def _no_run() -> str:
+    return ""
 
 
 @dataclass(slots=True)
-class Permit:
-    """A permit as the wire told of it; `voided_us` is when it ended, None while it holds."""
+class Acknowledged:
+    """Latches that people acknowledged, each in the run of the daemon in which they did."""
 
-    grant: Grant
-    granted_us: int
-    set_energy_uj: int | None  # None: no set-point of the granted hash was ever staged
-    used: int = 0  # lamp triggers that gave light
-    voided_us: int | None = None
-    voided_by: str = ""
+    run: Callable[[], str] = _no_run  # the daemon's, now; whoever runs it sets this
+    _latches: set[tuple[str, str, int]] = field(default_factory=set)
 
+    def update(self, latches: Iterable[tuple[str, int]]) -> None:
+        """Note these, by name and instance."""
+        run = self.run()
+        self._latches.update((run, name, instance) for name, instance in latches)
 
-class Light(NamedTuple):
-    """A flash, the lamp trigger that explains it (0: none), and the state in which that trigger was given."""
-
-    pulse: TruePulse
-    trigger: int
-    trigger_us: int
-    state: State | None
-    permit: Permit | None
+    def has(self, run: str, name: str, instance: int | None = None) -> bool:
+        """Whether this latch, or any instance of it, was acknowledged in this run."""
+        if instance is not None:
+            return (run, name, instance) in self._latches
+        return any((run, name) == one[:2] for one in self._latches)
 
 
 @dataclass(slots=True)
@@ -72,52 +70,14 @@ class Asked:
     """What people asked of the daemon; whoever plays them notes it before asking."""
 
     arms: int = 0
-    acknowledged: set[tuple[str, int]] = field(default_factory=set)
-
-
-class Invariant:
-    """One promise. It overrides what it wants to see, and calls `broken` when the promise was not kept."""
-
-    name: ClassVar[str]
-    rule: ClassVar[str]
-
-    def __init__(self, witness: Witness) -> None:
-        self.witness = witness
-
-    def broken(self, text: str, at_us: int | None = None) -> None:
-        """Report that the promise was broken."""
-        self.witness.report(self.name, self.witness.now_us if at_us is None else at_us, text)
-
-    def light(self, light: Light) -> None:
-        """Light, before anything else of its instant."""
-
-    def heard(self, now_us: int, frame: Frame) -> None:
-        """A frame of the host's reached the firmware; what it did is in place already."""
-
-    def told(self, now_us: int, frame: Frame) -> None:
-        """The firmware sent a frame."""
-
-    def moved(self, now_us: int, before: State | None, after: State | None) -> None:
-        """The firmware's state changed."""
-
-    def stopped(self, now_us: int, cause: str) -> None:
-        """Something happened that must end emission: an interlock opened, STOP arrived, the laser tripped."""
-
-    def driven(self, now_us: int, outputs: Outputs) -> None:
-        """The firmware took a step and the plant has these outputs."""
-
-    def booted(self, now_us: int) -> None:
-        """The processor starts anew."""
-
-    def ended(self) -> None:
-        """The run is over, everything has settled."""
+    acknowledged: Acknowledged = field(default_factory=Acknowledged)
 
 
 class Witness(Observer):
     """Observes one laser for its invariants; `violations` is what came of it.
 
-    `reader` is the record of the daemon, None without one. `bridged` are contacts that the scenario takes
-    from the firmware's sight: nothing can be promised of them.
+    `reader` is the record of the daemon, None without one. `spells` are the faults that came; while one takes
+    a contact from the firmware's sight, nothing can be promised of that contact.
     """
 
     def __init__(
@@ -127,20 +87,25 @@ class Witness(Observer):
         *,
         reader: Reader | None = None,
         serial: str = "",
-        bridged: Iterable[str] = (),
     ) -> None:
         self.simulator = simulator
         self.reader = reader
         self.serial = serial
         self.asked = Asked()
         self.violations: list[Violation] = []
-        self.bridged = frozenset(bridged)
+        self.excused: dict[str, str] = {}  # why, by the promise that was broken with good reason
+        self.spells = Spells()
         self.state = simulator.state
         self.session = 0
         self.permit: Permit | None = None
         self.open_since: dict[str, int] = dict.fromkeys(simulator.plant.contacts.open_names(), 0)
+        self.seen_since = dict(self.open_since)  # since when the firmware could see it
+        self._bridged = frozenset[str]()  # contacts that it cannot see
+        self._bridged_before = self._bridged
         self.foot_down = simulator.plant.foot.pressed
         self.pressed_us = self.released_us = -1
+        self.strap = simulator.plant.contacts.internal_trigger_strap
+        self.unstrapped_us = -1
         self.alive_from_us = -SILENT_US  # when the latest challenge that was answered had been issued
         self.status: Status | None = None
         self.status_us = 0
@@ -160,10 +125,9 @@ class Witness(Observer):
         self._energies: dict[int, int] = {}  # by hash of the set-point
         self._from_host, self._from_device = Decoder(), Decoder()
         self.invariants = [one(self) for one in invariants]
-        self._light, self._heard, self._told, self._moved, self._stopped, self._driven, self._booted = (
-            self._overriding(name)
-            for name in ("light", "heard", "told", "moved", "stopped", "driven", "booted")
-        )
+        self._light, self._heard, self._told = map(self._overriding, ("light", "heard", "told"))
+        self._moved, self._stopped, self._driven = map(self._overriding, ("moved", "stopped", "driven"))
+        self._released, self._booted = map(self._overriding, ("released", "booted"))
         simulator.observers.append(self)
 
     @property
@@ -171,10 +135,13 @@ class Witness(Observer):
         """The simulator's time."""
         return self.simulator.now_us
 
-    def report(self, invariant: str, at_us: int, text: str) -> None:
-        """Take a violation."""
-        if sum(one.invariant == invariant for one in self.violations) < REPEATED_MAX:
-            self.violations.append(Violation(invariant, at_us, text))
+    def report(self, violation: Violation) -> None:
+        """Take a violation: it is excused by a fault at work, or it stands."""
+        reason = excuse_of(violation, self.spells.all)
+        if reason:
+            self.excused[violation.invariant] = reason
+        elif sum(one.invariant == violation.invariant for one in self.violations) < REPEATED_MAX:
+            self.violations.append(violation)
 
     def device_time_us(self, now_us: int) -> int | None:
         """The device's own time, by its latest Status."""
@@ -226,6 +193,13 @@ class Witness(Observer):
         for one in self._driven:
             one.driven(now_us, outputs)
 
+    def acted(self, now_us: int, name: str, fields: dict[str, object]) -> None:
+        """Somebody is about to do something; without a processor no step shows what came of it."""
+        if self.spells.take(now_us, name, fields):
+            self._bridged = bridged_by(self.spells.active())
+        if not self.simulator.running:
+            self.simulator.at(now_us + 1, self._look_again)
+
     def booted(self, now_us: int, *, watchdog_reset: bool) -> None:
         """The processor starts."""
         del watchdog_reset
@@ -246,6 +220,9 @@ class Witness(Observer):
         base = getattr(Invariant, method)
         return [one for one in self.invariants if getattr(type(one), method) is not base]
 
+    def _look_again(self, simulator: Simulator) -> None:
+        self._look_at_people(simulator.now_us)
+
     def _look_at_people(self, now_us: int) -> None:
         plant = self.simulator.plant
         if plant.foot.pressed is not self.foot_down:
@@ -254,15 +231,29 @@ class Witness(Observer):
                 self.pressed_us = now_us
             else:
                 self.released_us = now_us
+                for one in self._released:
+                    one.released(now_us)
+        if plant.contacts.internal_trigger_strap is not self.strap:
+            self.strap = not self.strap
+            self.unstrapped_us = -1 if self.strap else now_us
         opened = plant.contacts.open_names()
-        if len(opened) != len(self.open_since) or any(name not in self.open_since for name in opened):
-            for name in opened:
-                if name not in self.open_since:
-                    self.open_since[name] = now_us
-                    if name not in self.bridged:
-                        self._stop(now_us, f"{name}{OPENED}")
-            for name in set(self.open_since) - set(opened):
-                del self.open_since[name]
+        changed = len(opened) != len(self.open_since) or any(name not in self.open_since for name in opened)
+        if changed or self._bridged != self._bridged_before:
+            self._note_contacts(now_us, opened)
+
+    def _note_contacts(self, now_us: int, opened: tuple[str, ...]) -> None:
+        """Contacts opened, closed, or came into the firmware's sight or out of it."""
+        self._bridged_before = self._bridged
+        for name in set(self.open_since) - set(opened):
+            del self.open_since[name]
+            self.seen_since.pop(name, None)
+        for name in opened:
+            self.open_since.setdefault(name, now_us)
+            if name in self._bridged:
+                self.seen_since.pop(name, None)
+            elif name not in self.seen_since:
+                self.seen_since[name] = now_us
+                self._stop(now_us, f"{name}{OPENED}")
 
     def _note_state(self, now_us: int, before: State | None, after: State | None) -> None:
         if after not in ARMED:
@@ -272,7 +263,7 @@ class Witness(Observer):
         for one in self._moved:
             one.moved(now_us, before, after)
         if after is State.FAULT:
-            self._stop(now_us, "the laser tripped")
+            self._stop(now_us, TRIPPED)
 
     def _note_trigger(self, now_us: int, state: State | None, on_the_line: int) -> None:
         """The firmware triggered the lamp, or a glitch on the wire did."""

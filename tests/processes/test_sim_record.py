@@ -75,8 +75,8 @@ async def serial_number(pty: Path) -> str:
 
 async def test_a_run_in_real_time_is_recorded_and_replays_bit_for_bit(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
-    arguments = ("--record", str(file), "--state", str(tmp_path), "--seed", "5", "--serial", "PL755-0042")
-    arguments += ("--baud", "115200")  # bytes take their time, on the line that is replayed too
+    arguments = ["--record", str(file), "--state", str(tmp_path), "--seed", "5", "--serial", "PL755-0042"]
+    arguments += ["--baud", "115200"]  # bytes take their time, on the line that is replayed too
     for boot in (1, 2):  # the second run begins with the memory of the first
         async with running(tmp_path, *arguments) as (control, pty):
             assert await serial_number(pty) == "PL755-0042"

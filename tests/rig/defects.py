@@ -24,6 +24,8 @@ from controller.session import Tally
 from controller.store import EventKind, PulseRecord, audit_log
 from controller.treatment import Treatment
 from protocols import states
+from protocols.refusals import Refusal
+from protocols.requests import Trigger
 from protocols.states import State
 from rig.script import Happening, Script
 from rig.stack import plan_text
@@ -31,13 +33,14 @@ from safety.latches import LatchId
 from safety.supervisor import Supervisor
 from sim_device.board import Inputs, Outputs
 from sim_device.faults import Injector
-from sim_device.firmware import limits, pulser
+from sim_device.firmware import limits, pulser, refuse
 from sim_device.firmware.comms import Comms
 from sim_device.firmware.core import Reference
 from sim_device.firmware.host import Host
 from sim_device.firmware.judge import Verdict
 from sim_device.firmware.permit import Permit
 from sim_device.firmware.pulser import Order, Pulser
+from sim_device.plant import watchdog
 from sim_device.simulator import Disturbance, Simulator
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -66,11 +69,35 @@ ESTOP = scene("emergency stop", 12.0, at(4.5, "estop", to="press"), at(10.5, "es
 FOOT = scene("foot", 8.0, at(4.5, "foot", to="release"), at(5.5, "foot", to="press"))
 CUT = scene("cut line", 12.0, at(4.5, "cable", to="cut"), at(6.5, "cable", to="mend"))
 SPOT = scene("spot", 8.0, at(4.5, "spot", spot_mm=2.5), at(6.5, "spot", spot_mm=3.5))
+STUCK_LATER = replace(DOOR, name="shutter sticks later", faults=(
+    {"name": "shutter-stuck", "at_s": 11.9, "expected": False},))  # fmt: skip
+BRIDGED_LATER = replace(DOOR, name="door bridged later", faults=(
+    {"name": "interlock-bridged", "contact": "door", "at_s": 11.9, "expected": False},))  # fmt: skip
+HANGS_LATER = replace(STOP, name="hangs later", faults=(
+    {"name": "processor-hangs", "at_s": 7.9, "expected": False},))  # fmt: skip
+HANGS = {"name": "processor-hangs", "at_s": 4.5}
+HUNG_ESTOP = scene("emergency stop of a hung processor", 12.0, at(4.501, "estop", to="press"),
+                   at(8.0, "estop", to="release"))  # fmt: skip
+HUNG_ESTOP = replace(HUNG_ESTOP, faults=(HANGS,))
+HUNG_FOOT = scene("foot lifted of a hung processor", 9.0, at(4.501, "foot", to="release"))
+HUNG_FOOT = replace(HUNG_FOOT, faults=(HANGS,))
+HUNG_DOOR = replace(DOOR, name="door opened of a hung processor", faults=({**HANGS, "at_s": 4.499},))
+NOBODY = Script("nobody acknowledges", 9.0, PLAN, operator="none", events=(
+    at(1.0, "acknowledge"), at(2.0, "open"), at(3.0, "arm-laser"),
+    at(7.0, "door", to="open"), at(8.0, "door", to="close"),
+))  # fmt: skip
+ASKED = scene("asked too often", 12.0, at(4.0, "arm-laser"), at(4.2, "arm-laser"), *DOOR.events)
+RESTART = scene("daemon started anew", 16.0, at(4.5, "kill-daemon"), at(6.0, "start-daemon"))
+TWICE = scene("two trips", 22.0, at(4.5, "door", to="open"), at(4.7, "door", to="close"),
+              at(8.7, "door", to="open"), at(20.0, "door", to="close"))  # fmt: skip
 CALIBRATION = Script("calibration", 8.0, PLAN, operator="none", events=(
     at(2.0, "acknowledge"), at(3.0, "dock"), at(3.5, "calibrate"), at(7.0, "undock"),
 ))  # fmt: skip
 
-SCENES = (SERIES, STOP, DOOR, DOOR_HELD, ESTOP, FOOT, CUT, SPOT, CALIBRATION)
+SCENES = (
+    SERIES, STOP, DOOR, DOOR_HELD, ESTOP, FOOT, CUT, SPOT, CALIBRATION, STUCK_LATER, BRIDGED_LATER,
+    HANGS_LATER, HUNG_ESTOP, HUNG_FOOT, HUNG_DOOR, NOBODY, ASKED, RESTART, TWICE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -214,9 +241,32 @@ def blind_judge(patch: pytest.MonkeyPatch) -> None:
 
 def blind_to_light(patch: pytest.MonkeyPatch) -> None:
     def counts_only(self: Pulser, device: Any) -> None:
-        self._seen_light = device.inputs.light_count
+        before, self._seen_light = self._seen_light, device.inputs.light_count
+        if self.shot is not None:
+            self.shot.seen |= self._seen_light != before
 
     patch.setattr(Pulser, "watch_light", counts_only)
+
+
+def only_the_photodiode(patch: pytest.MonkeyPatch) -> None:
+    watch_light = Pulser.watch_light
+
+    def believing_it(self: Pulser, device: Any) -> None:
+        watch_light(self, device)
+        if self.shot is not None:
+            self.shot.seen &= self._seen_light != self.shot.light_count
+
+    patch.setattr(Pulser, "watch_light", believing_it)
+
+
+def any_trigger(patch: pytest.MonkeyPatch) -> None:
+    refusals, grant = refuse.grant_refusals, Permit.grant
+    patch.setattr(refuse, "grant_refusals", lambda *given: refusals(*given) & ~(1 << Refusal.TRIGGER))
+    patch.setattr(Permit, "grant", lambda self, given: grant(self, replace(given, trigger=Trigger.INTERNAL)))
+
+
+def blind_photodiode(simulator: Simulator) -> None:
+    simulator.plant.monitors.photodiode_dead = True
 
 
 def forgetful(patch: pytest.MonkeyPatch) -> None:
@@ -320,6 +370,69 @@ def host_forgets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Supervisor, "tick", forgetting)
 
 
+def starts_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    tick = Supervisor.tick
+
+    def forgetting(self: Supervisor, now_us: int) -> Any:
+        self._known.latches.clear(LatchId.START_UP)
+        return tick(self, now_us)
+
+    patch.setattr(Supervisor, "tick", forgetting)
+
+
+def resumes_armed(patch: pytest.MonkeyPatch) -> None:
+    resume = Treatment.resume
+
+    async def resume_and_arm(self: Treatment, operator: str, *given: Any, **named: Any) -> Any:
+        session = await resume(self, operator, *given, **named)
+        await self.arm(operator)
+        return session
+
+    patch.setattr(Treatment, "resume", resume_and_arm)
+
+
+def recorded_as(**changes: Any) -> Patch:
+    """Every record says this."""
+
+    def patched(patch: pytest.MonkeyPatch) -> None:
+        record_of = recorder_module.record_of
+        patch.setattr(recorder_module, "record_of", lambda *given: replace(record_of(*given), **changes))
+
+    return patched
+
+
+def recorded_late(patch: pytest.MonkeyPatch) -> None:
+    flattering_record(patch)
+    record_of = recorder_module.record_of
+
+    def later(*given: Any) -> PulseRecord:
+        record = record_of(*given)
+        return replace(record, device_time_us=record.device_time_us + 1)
+
+    patch.setattr(recorder_module, "record_of", later)
+
+
+def unrecorded_overdose(patch: pytest.MonkeyPatch) -> None:
+    overdose(patch)
+    recorded_as(session_id=None)(patch)
+
+
+def slow_watchdog(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(watchdog, "LONGEST_US", 2_000_000)
+
+
+def welded_relay(simulator: Simulator) -> None:
+    simulator.plant.contacts.estop_relay_welded = True
+
+
+def dump_relay_sticks(simulator: Simulator) -> None:
+    simulator.disturbances.append(Drives(setting(dump_hold=True)))
+
+
+def dump_sticks_at_the_second_trip(simulator: Simulator) -> None:
+    simulator.at(simulator.now_us + 8_690_000, dump_relay_sticks)
+
+
 def silent_trips(patch: pytest.MonkeyPatch) -> None:
     note = Daemon._note
 
@@ -359,6 +472,8 @@ DEFECTS = (
     Defect("the firmware does not see the door", "interlocks-closed", DOOR, attach=blind_to_the_door),
     Defect("the door trips nothing", "guard-trips", DOOR, attach=blind_to_the_door),
     Defect("a release of the foot is debounced", "fresh-press", FOOT, attach=wrong(LateRelease())),
+    Defect("a strap fires under a permit for the foot", "fresh-press", SERIES, any_trigger,
+           wrong(Reads(setting(internal_trigger_strap=True)))),
     Defect("a release leaves the gate open", "foot-released", FOOT, attach=wrong(LateRelease())),
     Defect("one heartbeat keeps the permit for ever", "host-alive", CUT, one_heartbeat_for_ever),
     Defect("a permit allows five more", "light-by-permit", SERIES, generous_permit),
@@ -381,18 +496,40 @@ DEFECTS = (
            attach=wrong(Drives(setting(dump_hold=True)))),
     Defect("calibration light leaves the aperture", "light-in-its-state",
            replace(CALIBRATION, events=tuple(one for one in CALIBRATION.events if one.do != "dock")),
-           attach=wrong(Reads(setting(docked=True)))),
+           attach=wrong(Reads(setting(docked_a_closed=True, docked_b_closed=True)))),
     Defect("a fault goes by itself", "trips-stay", DOOR, forgetful),
     Defect("an acknowledgement leads to READY", "ready-by-arm", DOOR, back_to_ready),
     Defect("the daemon arms by itself", "armed-by-a-person", SERIES, daemon_arms),
     Defect("pulses are acknowledged too soon", "acknowledged-after-disk", SERIES, early_acknowledgement),
     Defect("permits are written down after they left", "written-ahead", SERIES, late_writing),
     Defect("one record in seven is lost", "books-balance", SERIES, lossy_recorder),
+    Defect("what the photodiode missed counts as missing", "books-balance", SERIES, only_the_photodiode,
+           blind_photodiode),
     Defect("recorded energies are too low", "energy-told", SERIES, flattering_record),
     Defect("a resumed session begins anew", "within-plan", replace(DOOR, duration_s=24.0), overdose),
     Defect("the audit is doctored", "audit-holds", SERIES, doctored_audit),
     Defect("the daemon forgets that the line was lost", "host-trips-stay", CUT, host_forgets),
     Defect("trips are not recorded", "trips-recorded", DOOR, silent_trips),
+    Defect("the shutter is slow before it is stuck", "shutter-closed", STUCK_LATER, attach=slow_blade),
+    Defect("the door is bridged after it was not seen", "guard-trips", BRIDGED_LATER,
+           attach=blind_to_the_door),
+    Defect("and light goes on", "interlocks-closed", BRIDGED_LATER, attach=blind_to_the_door),
+    Defect("STOP is not heard before the processor hangs", "trigger-inhibited", HANGS_LATER, stop_ignored),
+    Defect("the relay of the emergency stop is welded", "shutter-closed", HUNG_ESTOP, attach=welded_relay),
+    Defect("the watchdog waits for 2 s, the foot is up", "foot-released", HUNG_FOOT, slow_watchdog),
+    Defect("the watchdog waits for 2 s, the door is open", "shutter-closed", HUNG_DOOR, slow_watchdog),
+    Defect("the watchdog waits for 2 s, a guard is open", "guard-trips", HUNG_DOOR, slow_watchdog),
+    Defect("every record has a flag and no energy", "energy-told", SERIES,
+           recorded_as(flags=frozenset({"width"}), monitor_b_mj=0.001)),
+    Defect("low energies under another time", "energy-told", SERIES, recorded_late),
+    Defect("light astray is not recorded", "books-balance", SERIES, silent_trips, glitch),
+    Defect("light into the port is recorded as treatment", "books-balance", CALIBRATION,
+           recorded_as(aperture=True)),
+    Defect("a resumed session arms by itself", "armed-by-a-person", ASKED, resumes_armed),
+    Defect("trips that nobody acknowledges are not recorded", "trips-recorded", NOBODY, silent_trips),
+    Defect("the start of a daemon latches nothing", "host-trips-stay", RESTART, starts_unnoticed),
+    Defect("the second trip dumps nothing", "charge-gone", TWICE, attach=dump_sticks_at_the_second_trip),
+    Defect("an overdose is not recorded", "within-plan", replace(DOOR, duration_s=24.0), unrecorded_overdose),
     Defect("a task spins", "loop-never-blocked", replace(SERIES, duration_s=16.0), spinning),
     Defect("the disk blocks the loop", "loop-never-blocked", SERIES, blocking),
 )  # fmt: skip

@@ -10,12 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from controller.cli.exits import CommandFailed
+from controller.tomlfile import TomlError
 from rig.campaign import (
-    CampaignError,
     Job,
-    Results,
     Shard,
-    code_hash,
     disturbed,
     do,
     jobs_of,
@@ -25,14 +23,18 @@ from rig.campaign import (
     totals,
 )
 from rig.cli.campaign import campaign as command
+from rig.code_hash import code_hash
 from rig.report import as_json, html, junit, write
+from rig.results import CampaignError, Results
 from rig.scenario import read_scenario
 from rig.script import Happening, Script
 from rig.simulate import simulate
 from rig.stack import PLAN, plan_text
 from rig.violation import broken_at_s, shrink_and_write
+from rig.violation import write as write_script
 from rig.workers import Here, Lost
 from sim_device.firmware.permit import Permit
+from tests.rig.test_workers import cluster
 
 QUICK = Script("quick", 5.0, plan_text(series=[3]), operator="random")
 
@@ -127,17 +129,65 @@ def test_shards_add_up_to_the_whole(tmp_path: Path) -> None:
         shard = Results(tmp_path / f"part{part}", f"{part}of2")
         run([job(seed) for seed in Shard(part, 2).seeds(1, 6)], shard, Counting())
     merged = Results(tmp_path / "merged")
-    assert merged.take(tmp_path / "part1") == 3
-    assert merged.take(tmp_path / "part2") == 3
-    assert merged.take(tmp_path / "part2") == 0
-    assert list(merged) == list(whole)
+    keys = merged.merge([tmp_path / "part1", tmp_path / "part2", tmp_path / "part2"])
+    assert keys == [result["key"] for result in whole]
+    assert list(merged) == list(whole) == list(Results(tmp_path / "merged"))
     with pytest.raises(CampaignError, match="no results to merge"):
-        merged.take(tmp_path / "nothing")
+        merged.merge([tmp_path / "nothing"])
 
 
-def test_the_code_is_part_of_the_key() -> None:
-    assert len(code_hash()) == 16
-    assert code_hash() == code_hash()
+def kept(folder: Path, seed: int, code: str) -> Path:
+    Results(folder).add(result_of(seed, code=code, key=f"{code}-{seed}"))
+    return folder
+
+
+def test_results_of_different_code_are_not_added_up(tmp_path: Path) -> None:
+    old, new = kept(tmp_path / "old", 1, "aaaa"), kept(tmp_path / "new", 2, "bbbb")
+    kept(new, 3, "bbbb")
+    merged = Results(tmp_path / "all")
+    with pytest.raises(CampaignError) as refused:
+        merged.merge([old, new])
+    assert f"{old}: 1 of aaaa; {new}: 2 of bbbb" in str(refused.value)
+    with pytest.raises(CampaignError, match="no results of code cccc: there are aaaa, bbbb"):
+        merged.merge([old, new], "cccc")
+    assert not (tmp_path / "all").exists()
+    assert merged.merge([old, new], "bbbb") == ["bbbb-2", "bbbb-3"]
+    assert totals(merged[key] for key in ("bbbb-2", "bbbb-3")).code == "bbbb"
+    with pytest.raises(CampaignError, match=r"all: 2 of bbbb; .*old: 1 of aaaa"):
+        merged.merge([old])
+    with pytest.raises(CampaignError, match="aaaa and bbbb"):
+        totals([*Results(old), *Results(new)])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"{}", "key: Field required"),
+        (b'{"key": "x"}', "code: Field required"),
+        (b"what is this", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"", "Invalid JSON"),
+        (json.dumps({"seed": "one"}).encode(), "seed: Input should be a valid integer"),
+        (json.dumps({"wall_s": float("nan")}).encode(), "wall_s: Input should be a finite number"),
+        (json.dumps({"faults": [{"name": "x"}]}).encode(), "faults.0.fired: Field required"),
+        (json.dumps({"script": {"name": "x"}}).encode(), "script.duration_s: Field required"),
+    ],
+)
+def test_a_damaged_line_is_told_with_file_and_number(tmp_path: Path, line: bytes, words: str) -> None:
+    run([job(1), job(2)], Results(tmp_path), Counting())
+    file = tmp_path / "results-1of1.jsonl"
+    good = file.read_bytes().splitlines()
+    if line.startswith(b'{"') and b"key" not in line:
+        line = json.dumps(json.loads(good[0]) | json.loads(line)).encode()
+    file.write_bytes(b"\n".join([good[0], line, good[1], b""]))
+    with pytest.raises(CampaignError) as refused:
+        Results(tmp_path)
+    assert str(refused.value).startswith(f"{file}:2: is damaged ({words}")
+    ran = called("--merge", str(tmp_path), "--out", str(tmp_path / "all"))
+    assert isinstance(ran.exception, CommandFailed)
+    assert f"{file}:2" in str(ran.exception)
+    file.write_bytes(b"\n".join([*good, b""]))
+    assert len(Results(tmp_path)) == 2
 
 
 def test_a_run_that_kills_its_workers_is_a_violation(tmp_path: Path) -> None:
@@ -155,9 +205,11 @@ def test_a_run_that_kills_its_workers_is_a_violation(tmp_path: Path) -> None:
 
 def violated() -> list[dict[str, Any]]:
     broken = {"invariant": "host-alive", "at_us": 1_500_000, "text": "light <after> & silence"}
-    fault = {"name": "line-cut", "fired": 1, "begun": 1, "expected": True}
+    fault = {"name": "line-cut", "fired": 7, "begun": 1, "expected": True}
     return [
-        result_of(1, violations=[broken], faults=[fault], faults_fired=1),
+        result_of(
+            1, began_us=1_000_000, violations=[broken], faults=[fault, fault | {"fired": 0}], faults_fired=1
+        ),
         result_of(2, excused={"shutter-closed": "why"}),
         result_of(3, idle_faults=["line-cut"]),
     ]
@@ -173,8 +225,10 @@ def test_junit_has_a_case_for_each_run_and_a_failure_for_each_bad_one() -> None:
 def test_the_page_shows_totals_plots_and_escapes_what_it_quotes() -> None:
     runs = violated()
     page = html(runs, totals(runs), "a campaign")
-    assert "1 violations in 3 runs" in page
+    assert "1 violation\nin 3 runs; expected faults that never fired: 1." in page
+    assert '<td class="time">0.500000 s</td>' in page  # since the run began
     assert "light &lt;after&gt; &amp; silence" in page
+    assert f"<td>{code_hash()}</td>" in page
     assert page.count("<svg") == 3
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
@@ -187,6 +241,8 @@ def test_the_json_names_each_violation_with_its_seed(tmp_path: Path) -> None:
     assert {"seeds", "simulated_s", "pulses", "violations", "faults_fired"} <= set(told)
     assert (told["seeds"], told["violations"], told["faults_fired"], told["pulses"]) == (3, 1, 1, 6)
     assert told["violation_list"][0]["seed"] == 1
+    assert told["code"] == code_hash()
+    assert told["faults"] == {"line-cut": {"injected": 2, "injected_that_fired": 1, "times_fired": 7}}
     assert [path.name for path in write(tmp_path, runs, "t")] == ["report.json", "report.xml", "report.html"]
 
 
@@ -221,9 +277,16 @@ def test_a_violation_is_shrunk_and_its_file_shows_it_again(
     assert not found.script.faults
     assert found.script.duration_s < 12
     assert broken_at_s(found.script, found.seed, "trigger-inhibited") is not None
-    assert "picolase simulate violations/trigger-inhibited-seed-1.toml" in file.read_text()
+    (command_line,) = [line for line in file.read_text().splitlines() if "picolase simulate" in line]
+    assert command_line.split() == ["#", "picolase", "simulate", str(file.resolve())]
     monkeypatch.undo()
     assert not simulate(found.script, found.seed, clock=time.perf_counter).violations
+
+
+def test_a_comment_of_several_lines_spoils_no_file(tmp_path: Path) -> None:
+    file = write_script(QUICK, 1, tmp_path, "x", ["nothing-goes-unseen: one\ntwo = [", "three"])
+    assert file.read_text().startswith("# nothing-goes-unseen: one\n# two = [\n# three\nformat = 1\n")
+    assert read_scenario(file).script == QUICK
 
 
 def test_campaigns_keep_every_promise(pytestconfig: pytest.Config) -> None:
@@ -284,6 +347,20 @@ def test_the_command_runs_reports_continues_and_merges(tmp_path: Path, scenario:
     assert json.loads(merged.stdout)["seeds"] == 4
 
 
+@pytest.mark.processes
+@pytest.mark.timeout(240)
+@pytest.mark.filterwarnings("ignore")  # Dask and its event loop have much to say at their end
+def test_the_command_runs_on_a_dask_cluster(tmp_path: Path, scenario: Path) -> None:
+    with cluster() as found:
+        out = ("--out", str(tmp_path / "out"))
+        given = ("--scenario", str(scenario), "--json", "--seeds", "3", "--no-shrink")
+        ran = called(*given, *out, "--dask", found.scheduler_address)
+        assert ran.exception is None, ran.output
+    told = json.loads(ran.stdout)
+    assert (told["seeds"], told["violations"]) == (3, 0)
+    assert told["simulated_s"] > 15
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -291,12 +368,19 @@ def test_the_command_runs_reports_continues_and_merges(tmp_path: Path, scenario:
         (("--workers", "many"), "give a number, or auto"),
         (("--workers", "0"), "at least 1"),
         (("--merge", "nowhere"), "no results to merge"),
+        (("--scenario", "nowhere.toml"), "nowhere.toml: file: there is no such file"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(
     words: tuple[str, ...], text: str, tmp_path: Path
 ) -> None:
     ran = called(*words, "--out", str(tmp_path / "out"))
-    assert isinstance(ran.exception, CommandFailed)
+    assert isinstance(ran.exception, CommandFailed | TomlError)
     assert text in str(ran.exception)
-    assert not list((tmp_path / "out").glob("*.jsonl"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_code_is_chosen_among_what_is_merged_only() -> None:
+    ran = called("--code", "abc")
+    assert ran.exit_code == 2
+    assert "give --merge too" in ran.output

@@ -24,6 +24,7 @@ def test_without_a_defect_no_promise_is_broken(scene: Script) -> None:
     assert not result.excused
     if scene.operator == "steady":
         assert result.pulses_true == result.pulses_recorded > 5
+    assert not result.idle_faults
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)

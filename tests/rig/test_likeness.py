@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from protocols.frame import Frame, encode
-from protocols.host_link import HostLink
-from protocols.messages import Beam, Handpiece, Heartbeat, Intent
+from protocols.host_link import Answered, HostLink
+from protocols.interface import INTERFACE_HASH
+from protocols.messages import Beam, Connect, Connected, Handpiece, Heartbeat, Intent, Status
 from protocols.requests import (
     Arm,
     Grant,
@@ -18,10 +22,12 @@ from protocols.requests import (
     Reply,
     Request,
     StageSetpoint,
+    Trigger,
 )
+from protocols.states import State
 from rig.laser import cold_laser, warm_laser
-from rig.likeness import ask_again
-from rig.recording import Header, Recorder, Recording
+from rig.likeness import ask_again, frames_of, start_of
+from rig.recording import Event, Header, Recorder, Recording
 from sim_device.operator import perform
 from sim_device.simulator import Simulator
 
@@ -35,6 +41,8 @@ ASKED: tuple[Request, ...] = (
     ReadSetpoint(),
     ReadCounters(),
 )
+
+GRANT = Grant(1, 1, 1, 0, 0, 5, Beam.APERTURE, Trigger.FOOT, 755, 750, 5_000, Handpiece.ZOOM, 3_500, 0, 10)
 
 
 def of_another_life(seed: int = 9) -> Simulator:
@@ -96,8 +104,7 @@ def test_a_silent_simulator_is_unlike_in_everything() -> None:
 
 
 def test_a_grant_is_left_out_and_counted() -> None:
-    grant = Grant(1, 1, 1, 0, 0, 5, Beam.APERTURE, 755, 750, 5_000, Handpiece.ZOOM, 3_500, 0, 10)
-    found = ask_again(captured(of_another_life(), (ReadIdentity(), grant)), cold_laser(1))
+    found = ask_again(captured(of_another_life(), (ReadIdentity(), GRANT)), cold_laser(1))
     assert found.left_out == 1
     assert found.alike == 2
 
@@ -125,3 +132,100 @@ def test_noise_in_a_capture_is_passed_over() -> None:
     capture = captured(of_another_life(), (ReadIdentity(),))
     capture.events.insert(0, type(capture.events[0])(capture.header.start_us, ">wire", b"junk\0".hex()))
     assert ask_again(capture, cold_laser(1)).alike == 2
+
+
+# -- which answer belongs to which request
+
+
+def passed(*frames: tuple[str, Frame]) -> Recording:
+    """A capture of these frames, 20 ms apart."""
+    capture = Recording(Header(kind="capture", start="told"))
+    for number, (kind, frame) in enumerate(frames):
+        capture.put(Event(number * 20_000, kind, encode(frame).hex()))
+    return capture
+
+
+def connected(seq: int, nonce: int = 4711) -> tuple[tuple[str, Frame], ...]:
+    return (
+        (">wire", Frame(0, seq, Connect(nonce, INTERFACE_HASH))),
+        ("<wire", Frame(77, 0, Connected(nonce, 3, INTERFACE_HASH))),
+    )
+
+
+def asked(simulator: Simulator, seq: int, request: Request) -> tuple[tuple[str, Frame], tuple[str, Frame]]:
+    """A request with what a laser like this one answers."""
+    link = HostLink(host_nonce=5)
+    link.open(simulator.now_us)
+    found = []
+    for _ in range(3):
+        simulator.receive(link.outgoing(), simulator.now_us)
+        simulator.advance(simulator.now_us + 20_000)
+        found += [
+            one for one in link.receive(simulator.sent(), simulator.now_us) if isinstance(one, Answered)
+        ]
+        if link.session and not found:
+            link.request(request, simulator.now_us)
+    return (">wire", Frame(77, seq, request)), ("<wire", Frame(77, seq, found[0].answer))
+
+
+@pytest.mark.parametrize("seq", [0, 1, 2, 65_535])
+def test_a_connect_is_known_by_its_nonce_whatever_its_number(seq: int) -> None:
+    found = ask_again(passed(*connected(seq)), cold_laser(1))
+    assert (found.alike, found.unlike) == (1, ())
+
+
+def test_two_connects_of_one_number_have_each_its_own_answer() -> None:
+    found = ask_again(passed(*connected(1, 4711), *connected(1, 4712)), cold_laser(1))
+    assert (found.alike, found.unlike) == (2, ())
+
+
+def test_each_session_has_its_own_numbers() -> None:
+    sessions = [
+        (*connected(1, nonce), *asked(cold_laser(5), 1, request))
+        for nonce, request in enumerate((ReadMode(1), ReadIdentity(), ReadMode(2), ReadSetpoint()), start=9)
+    ]
+    found = ask_again(passed(*(frame for frames in sessions for frame in frames)), cold_laser(1))
+    assert (found.alike, found.unlike) == (8, ())
+
+
+def test_what_was_asked_twice_for_want_of_an_answer_has_one() -> None:
+    request, answer = asked(cold_laser(5), 1, ReadMode(1))
+    found = ask_again(passed(*connected(1), request, request, request, answer, answer), cold_laser(1))
+    assert (found.alike, found.unlike) == (3, ())
+
+
+def test_what_follows_a_grant_that_was_left_out_is_asked_all_the_same() -> None:
+    found = ask_again(captured(of_another_life(), (ReadIdentity(), GRANT, ReadMode(1))), cold_laser(1))
+    assert (found.alike, found.unlike, found.left_out) == (3, (), 1)
+
+
+def test_an_answer_that_comes_late_belongs_to_the_request_that_it_answers() -> None:
+    first, answer = asked(cold_laser(5), 1, ReadMode(1))
+    second, other = asked(cold_laser(5), 2, ReadIdentity())
+    found = ask_again(passed(*connected(1), first, second, other, answer), cold_laser(1))
+    assert (found.alike, found.unlike) == (3, ())
+
+
+# -- how the laser stood
+
+
+WARM = {State.CALIBRATING, State.STANDBY, State.ARMING, State.READY, State.EMITTING}
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_first_status_tells_how_the_laser_stood(state: State) -> None:
+    laser = warm_laser(5)
+    capture = captured(laser, (ReadIdentity(),))
+    status = next(
+        frame.message
+        for _, from_host, frame in frames_of(capture)
+        if not from_host and isinstance(frame.message, Status)
+    )
+    first = Frame(77, 0, replace(status, state=state))
+    other = Frame(77, 0, replace(status, state=State.STANDBY if state not in WARM else State.OFF))
+    told = passed(*connected(1), ("<wire", first), ("<wire", other))
+    assert start_of(told) == ("warm" if state in WARM else "cold")
+
+
+def test_without_a_status_the_laser_was_cold() -> None:
+    assert start_of(passed(*connected(1))) == "cold"

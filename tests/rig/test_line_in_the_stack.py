@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from controller.store import Role
 from protocols.messages import Heartbeat, PulseReport, Status
 from protocols.requests import Grant
 from rig.stack import Stack, plan_text
@@ -50,15 +51,16 @@ async def test_a_series_is_given_in_spite_of(vice: Vice) -> None:
         assert vice.fired > 10
 
 
+def ring(simulator: Simulator) -> None:
+    """From now on the lamp is heard on the line."""
+    for way in (simulator.wire.to_device, simulator.wire.to_host):
+        vice = LampNoise(way, bits=4, rings_us=2_900)
+        way.add(vice)
+        simulator.observers.append(vice)
+
+
 async def test_bit_flips_at_each_lamp_trigger_lose_no_pulse() -> None:
     """HZ-033: what the lamp's discharge garbles is asked for again."""
-
-    def ring(simulator: Simulator) -> None:
-        for way in (simulator.wire.to_device, simulator.wire.to_host):
-            vice = LampNoise(way, bits=4, rings_us=3_000)
-            way.add(vice)
-            simulator.observers.append(vice)
-
     async with Stack(seed=3) as stack:
         await stack.prepare(SHORT)
         stack.laser.work(ring)
@@ -139,3 +141,23 @@ def plug(simulator: Simulator) -> None:
 
 def ways(stack: Stack) -> tuple[Way, Way]:
     return stack.line.to_device, stack.line.to_host
+
+
+@pytest.mark.parametrize("baud", [0, 115_200])
+async def test_a_lamp_that_rings_on_the_line_at_10_hz_costs_neither_link_nor_emission(baud: int) -> None:
+    """HZ-033: what the laser tells of itself waits until the lamp has ceased to ring."""
+    text = plan_text(indication='"service"', rep_rate_hz=10.0, series=[120]).replace('skin_type = "II"\n', "")
+    async with Stack(seed=8, role=Role.SERVICE) as stack:
+        stack.laser.work(lambda simulator: simulator.wire.set_device(baud))
+        await stack.settled()
+        await stack.acknowledge()
+        console = stack.daemon.console
+        await console.open_session(await stack.login(), text, "plan.toml", 755, False, service=True)
+        stack.laser.work(ring)
+        await stack.arm()
+        began_us = stack.laser.now_us
+        await stack.give_all()
+        assert stack.truth.aperture == 120
+        assert stack.recorded == stack.truth.total
+        assert stack.laser.now_us - began_us < 20_000_000, "some pulses had to be given anew"
+        assert sum(vice.fired for way in ways(stack) for vice in way.vices if isinstance(vice, Vice)) >= 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from controller.cli.exits import CommandFailed
+from protocols.messages import Beam
+from protocols.requests import Arm
 from rig.cli.recordings import diff, replay, vcd
 from rig.cli.simulate import simulate
-from rig.laser import cold_laser
+from rig.code_hash import code_hash
+from rig.laser import cold_laser, warm_laser
 from rig.recording import Event, Header, Recorder, Recording, Writer, load
 from sim_device.operator import perform
 from tests.rig.test_likeness import ASKED, captured, of_another_life
@@ -75,6 +79,47 @@ def test_a_capture_is_asked_again_and_every_unlike_answer_is_shown(tmp_path: Pat
     result = CliRunner().invoke(replay, [str(written(tmp_path / "port.jsonl", capture))])
     assert result.exit_code == 0, result.output
     assert f"All {len(ASKED) + 1} requests are answered alike" in result.stderr
+
+
+@pytest.mark.parametrize(("start", "alike"), [("told", True), ("warm", True), ("cold", False)])
+def test_a_capture_of_a_warm_laser_is_asked_of_a_warm_one(tmp_path: Path, start: str, alike: bool) -> None:
+    capture = captured(warm_laser(5), (*ASKED, Arm(0, 0, Beam.APERTURE)))
+    capture.header = capture.header.model_copy(update={"start": start})
+    result = CliRunner().invoke(replay, [str(written(tmp_path / "port.jsonl", capture)), "--json"])
+    told = json.loads(result.stdout)
+    assert told["start"] == ("cold" if start == "cold" else "warm")
+    assert (told["unlike"] == []) is alike
+    assert (result.exit_code == 0) is alike
+
+
+@pytest.mark.parametrize("code", ["0123456789abcdef", ""])
+def test_a_recording_of_other_code_is_replayed_and_it_is_said(tmp_path: Path, code: str) -> None:
+    header = Header(code=code, seed=3, serial="PL755-0001")
+    result = CliRunner().invoke(replay, [str(recorded(tmp_path / "run.jsonl", header=header))])
+    assert result.exit_code == 0
+    assert f"was made by other code ({code or 'not told'}) than this ({code_hash()})" in result.stderr
+    text = failed(
+        CliRunner().invoke(replay, [str(recorded(tmp_path / "other.jsonl", seed=4, header=header))])
+    )
+    assert "They part at event" in text
+    assert "was made by other code" in text
+
+
+def test_a_recording_that_parts_under_the_same_code_does_not_blame_the_code(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "run.jsonl", seed=4)
+    assert load(path).header.code == code_hash()
+    assert "other code" not in failed(CliRunner().invoke(replay, [str(path)]))
+
+
+def test_a_recording_without_a_code_hash_is_of_unknown_code(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "run.jsonl")
+    first, *events, _ = path.read_text().splitlines(keepends=True)
+    header = json.loads(first)
+    del header["code"]
+    body = json.dumps(header) + "\n" + "".join(events)
+    end = json.dumps([500_000, "end", hashlib.sha256(body.encode()).hexdigest()])
+    path.write_text(body + end + "\n")
+    assert load(path).header.code == ""
 
 
 def test_waveforms_are_written_to_a_file(tmp_path: Path) -> None:

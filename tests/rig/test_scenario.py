@@ -236,7 +236,7 @@ DOOR = '[[event]]\nat_s = 1.0\ndo = "door"\n'
         (HEAD + DOOR.replace("door", "dor") + 'to = "open"\n', 6, "is no event; did you mean door?"),
         (HEAD + DOOR.replace("door", "kill-daemon"), 6, "is the host's: add a table [host]"),
         (HEAD + "event = 3\n", 4, "event = 3: change it (allowed: a list)"),
-        (HEAD + '[host]\nplan = "nowhere.toml"\n', 5, "cannot be read as UTF-8 text"),
+        (HEAD + '[host]\nplan = "nowhere.toml"\n', 5, "nowhere.toml': there is no such file"),
         (HEAD + '[host]\noperator = "steady"\n', 4, "host.plan: is missing"),
     ],
 )
@@ -255,6 +255,18 @@ def test_all_mistakes_are_told_together_in_the_order_of_their_lines() -> None:
         parse_scenario(text, HERE)
     lines = [problem.line for problem in refused.value.problems]
     assert lines == [4, 6, 8, 13]
+
+
+def test_no_mistake_of_an_event_or_a_fault_hides_another() -> None:
+    event = '[[event]]\nat_s = -1.0\ndo = "dor"\n'
+    fault = '[[fault]]\nname = "x"\nexpected = "no"\nat_s = 1.0\n'
+    with pytest.raises(TomlError) as refused:
+        parse_scenario(HEAD + event + fault, HERE)
+    told = [problem.path for problem in refused.value.problems]
+    assert told == ["event.0.at_s", "event.0.do", "fault.0.name", "fault.0.expected"]
+    with pytest.raises(TomlError) as refused:
+        parse_scenario(HEAD + event.replace("dor", "door") + 'to = "ajar"\n', HERE)
+    assert [problem.path for problem in refused.value.problems] == ["event.0.at_s", "event.0.to"]
 
 
 def test_a_plan_that_is_none_is_told_by_its_own_name(tmp_path: Path) -> None:

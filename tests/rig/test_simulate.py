@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +15,9 @@ from controller.treatment import Treatment
 from protocols.states import State
 from rig.campaign import disturbed
 from rig.cli.simulate import simulate as command
-from rig.invariants import BY_NAME
+from rig.invariants import BY_NAME, Violation
 from rig.invariants.excuses import EXCUSES, bridged_by, excuse_of
+from rig.invariants.spells import Spell, Spells
 from rig.scenario import read_scenario
 from rig.script import Happening, Script
 from rig.simulate import UNSEEN, Result, simulate
@@ -30,39 +28,9 @@ from sim_device.firmware.core import Reference
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHORT = Script("short", 9.0, plan_text(series=[10, 10]))
 
-TRACE = """\
-import time
-from rig.campaign import disturbed
-from rig.script import Script
-from rig.simulate import simulate
-from rig.stack import PLAN
-ANY = Script("any", 20.0, PLAN, operator="random")
-for seed in (3, 4):
-    result = simulate(disturbed(ANY, seed), seed, clock=time.perf_counter)
-    print(result.trace_sha256, result.pulses_true, result.simulated_s, sorted(result.refusals))
-"""
-
 
 def played(script: Script, seed: int = 1) -> Result:
     return simulate(script, seed, clock=time.perf_counter)
-
-
-def traced(hash_seed: int) -> str:
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
-    ran = subprocess.run(
-        [sys.executable, "-c", TRACE],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=110,
-    )
-    return ran.stdout
-
-
-@pytest.mark.timeout(240)
-def test_two_processes_give_the_same_trace_whatever_pythons_own_chance() -> None:
-    assert traced(0) == traced(4711) != ""
 
 
 def test_another_seed_gives_another_trace_and_the_same_one_the_same() -> None:
@@ -260,22 +228,65 @@ def test_excuses_are_for_faults_and_promises_that_exist() -> None:
             assert excuse.invariants <= set(BY_NAME)
 
 
+def spell(name: str, begin_us: int = 0, end_us: int | None = None, **parameters: Any) -> Spell:
+    return Spell(name, parameters, begin_us, end_us)
+
+
 @pytest.mark.parametrize(
     "promise", ["light-by-permit", "fresh-press", "interlocks-closed", "host-alive", "audit-holds"]
 )
 def test_no_single_fault_excuses_light_that_hurts_or_a_broken_audit(promise: str) -> None:
     for name in CATALOGUE:
-        assert not excuse_of(
-            promise, [{"name": name, "parameters": {"line": "gate_enable", "ppm": -200_000}}]
-        )
+        at_work = spell(name, line="gate_enable", ppm=-200_000)
+        assert not excuse_of(Violation(promise, 1, "", 1), [at_work])
+
+
+def test_no_hang_of_the_processor_excuses_anything() -> None:
+    for promise in BY_NAME:
+        assert not excuse_of(Violation(promise, 0, "", 0), [spell("processor-hangs")])
+
+
+STUCK = ("shutter-closed", "shutter-stuck")
+LOST = ("books-balance", "memory-fails")
+
+
+@pytest.mark.parametrize(
+    ("promise", "fault", "since_us", "at_us", "excused"),
+    [
+        (*STUCK, 100, 199, False),  # over before the fault came
+        (*STUCK, 100, 200, True),
+        (*STUCK, 250, 260, True),
+        (*STUCK, 300, 350, True),
+        (*STUCK, 301, 351, False),  # began when the fault was gone
+        (*LOST, 199, 199, False),
+        (*LOST, 900, 900, True),  # what is lost stays lost
+    ],
+)
+def test_a_fault_excuses_what_happens_while_it_is_at_work(
+    promise: str, fault: str, since_us: int, at_us: int, *, excused: bool
+) -> None:
+    violation = Violation(promise, at_us, "", since_us)
+    assert bool(excuse_of(violation, [spell(fault, 200, 300)])) is excused
+
+
+def test_spells_tell_when_which_fault_was_at_work() -> None:
+    spells = Spells()
+    assert not spells.take(5, "door", {"to": "open"})
+    assert spells.take(10, "fault-begins", {"name": "interlock-bridged", "contact": "door"})
+    assert spells.take(20, "fault-begins", {"name": "interlock-bridged", "contact": "arm"})
+    assert spells.take(30, "fault-begins", {"name": "processor-hangs"})
+    assert spells.take(40, "fault-ends", {"name": "interlock-bridged", "contact": "arm"})
+    assert [(one.begin_us, one.end_us) for one in spells.all] == [(10, None), (20, 40), (30, 30)]
+    assert bridged_by(spells.active()) == {"door_closed"}
+    assert spells.hung_until_us(30) == 101_030 == spells.hung_until_us(101_030)
+    assert spells.hung_until_us(101_031) == -1
 
 
 def test_a_bridged_contact_is_that_contact_and_no_other() -> None:
-    assert bridged_by([{"name": "interlock-bridged", "contact": "remote"}]) == {"remote_closed"}
-    assert bridged_by([{"name": "interlock-bridged"}]) == {"door_closed"}
-    assert bridged_by([{"name": "input-stuck", "line": "arm_connected", "to": True}]) == {"arm_connected"}
-    assert not bridged_by([{"name": "input-stuck", "line": "hv_mv", "to": 1}, {"name": "shutter-stuck"}])
-    assert "estop_closed" not in bridged_by([{"name": "interlocks-unseen"}])
+    assert bridged_by([spell("interlock-bridged", contact="remote")]) == {"remote_closed"}
+    assert bridged_by([spell("input-stuck", line="arm_connected", to=True)]) == {"arm_connected"}
+    assert not bridged_by([spell("input-stuck", line="hv_mv", to=1), spell("shutter-stuck")])
+    assert "estop_closed" not in bridged_by([spell("interlocks-unseen")])
 
 
 def test_a_schedule_of_chance_is_played_as_it_is_spelled_out() -> None:

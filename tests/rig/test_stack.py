@@ -1,6 +1,7 @@
 """The whole stack in virtual time: the same seed gives the same bytes, and nothing goes unseen."""
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 from protocols.frame import Frame
 from protocols.messages import Status
+from rig.invariants.witness import Asked
+from rig.player import HOST_EVENTS, Player
 from rig.stack import PLAN, Stack, plan_text
 from rig.virtual_time import VirtualTimeLoop
 from safety.latches import LatchId
@@ -16,6 +19,7 @@ from sim_device.vices import Drop, Tap
 
 TREATMENT = """\
 import asyncio
+import itertools
 from rig.stack import Stack, plan_text
 from rig.virtual_time import VirtualTimeLoop
 
@@ -114,6 +118,22 @@ async def test_an_exception_in_a_callback_is_raised_at_the_end() -> None:
     assert isinstance(group.value.exceptions[0], ZeroDivisionError)
 
 
+async def test_of_the_loops_own_words_each_is_told_and_no_object() -> None:
+    async def run() -> None:
+        async with Stack() as stack:
+            await stack.settled()
+            stack.loop.call_exception_handler({"message": "the moon fell", "handle": object()})
+            stack.loop.call_exception_handler({"message": "x", "exception": ZeroDivisionError("unseen")})
+
+    with pytest.raises(ExceptionGroup) as group:
+        await run()
+    assert [repr(one) for one in group.value.exceptions] == [
+        "RuntimeError('the moon fell')",
+        "ZeroDivisionError('unseen')",
+    ]
+    assert "0x" not in str(group.value)
+
+
 async def test_waiting_for_what_never_comes_says_what_was_seen() -> None:
     async with Stack() as stack:
         await stack.settled()
@@ -193,3 +213,24 @@ async def test_a_vice_swallows_as_many_as_it_is_told() -> None:
         assert stack.device.device_time_us == at_us
         await asyncio.sleep(0.3)
         assert stack.device.device_time_us > at_us
+
+
+async def test_people_go_home_in_the_order_in_which_they_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[int] = []
+    numbers = itertools.count()
+
+    async def wait_for_ever(_: Player) -> None:
+        number = next(numbers)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gone.append(number)
+
+    monkeypatch.setitem(HOST_EVENTS, "stop", wait_for_ever)
+    async with Stack() as stack:
+        player = Player(stack, Asked(), PLAN)
+        for _ in range(50):
+            player.event("stop", {})
+        await asyncio.sleep(0.1)
+        await player.end()
+    assert gone == list(range(50))

@@ -84,16 +84,15 @@ def cluster() -> Iterator[Any]:
 @pytest.mark.timeout(120)
 def test_dask_does_everything_although_a_worker_is_killed() -> None:
     with cluster() as found:
-        dask = Dask(found.scheduler_address)
         results: dict[int, int] = {}
         killed = 0
-        for number, result in dask.run(slowly, range(40)):
-            assert not isinstance(result, Lost)
-            results[number] = result[0]
-            if not killed and number > 3:
-                killed = result[1]
-                os.kill(killed, signal.SIGKILL)
-        dask.close()
+        with Dask(found.scheduler_address) as dask:
+            for number, result in dask.run(slowly, range(40)):
+                assert not isinstance(result, Lost)
+                results[number] = result[0]
+                if not killed and number > 3:
+                    killed = result[1]
+                    os.kill(killed, signal.SIGKILL)
     assert results == {number: number for number in range(40)}
     assert killed
 

@@ -1,0 +1,151 @@
+"""Results of runs in a directory: lines of JSON in `*.jsonl` that outlive crashes, continue and add up.
+
+A line is written when its run is done. The last line of a file may be cut off, or be under way: it does not
+count. Anything else that is no result is damage, and told with its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+
+from rig.script import Script
+
+
+class CampaignError(ValueError):
+    """A campaign that cannot be: names what was given and what is allowed."""
+
+
+class _Part(BaseModel):
+    """What is read of a line; it may hold more."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Violation(_Part):
+    invariant: str
+    at_us: int
+    text: str
+
+
+class _Fault(_Part):
+    name: str
+    fired: NonNegativeInt
+
+
+class _Line(_Part):
+    """One result, as far as anybody reads it."""
+
+    key: str
+    code: str
+    scenario: str
+    seed: NonNegativeInt
+    script: Script
+    trace_sha256: str
+    began_us: NonNegativeInt
+    simulated_s: NonNegativeFloat
+    wall_s: NonNegativeFloat
+    pulses_true: NonNegativeInt
+    violations: list[_Violation]
+    excused: dict[str, str]
+    faults: list[_Fault]
+    faults_fired: NonNegativeInt
+    idle_faults: list[str]
+
+
+class Results:
+    """The results in a directory: every `*.jsonl` is read, one is written.
+
+    Nothing is written, and no directory made, before there is a result. CampaignError for damaged files.
+    """
+
+    def __init__(self, folder: Path, writer: str = "1of1") -> None:
+        self.folder = folder
+        self._file = folder / f"results-{writer}.jsonl"
+        self._by_key = {result["key"]: result for result in read(folder)}
+        self._mended = False
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self._by_key[key]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(sorted(self._by_key.values(), key=lambda one: (one["scenario"], one["seed"], one["key"])))
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Keep one; it is in the file when this returns."""
+        if result["key"] in self._by_key:
+            return
+        line = json.dumps(result, sort_keys=True)
+        if not self._mended:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _mend(self._file)
+            self._mended = True
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        self._by_key[result["key"]] = json.loads(line)  # as whoever continues will read it
+
+    def merge(self, folders: Sequence[Path], code: str | None = None) -> list[str]:
+        """Take over what other directories have; returns the keys of all that adds up.
+
+        All of it must be of one code; with `code`, what is of another is left where it is. Raises
+        CampaignError, with nothing taken over, for different code, or when a directory has nothing.
+        """
+        found = {self.folder: list(self)}
+        for folder in folders:
+            found[folder] = list(read(folder))
+            if not found[folder]:
+                raise CampaignError(f"{folder}: there are no results to merge (*.jsonl)")
+        codes = {result["code"] for results in found.values() for result in results}
+        if code is None and len(codes) > 1:
+            counts = "; ".join(
+                f"{folder}: {_counts(results)}" for folder, results in found.items() if results
+            )
+            raise CampaignError(
+                f"results of different code do not add up ({counts}): name one with --code, or run again"
+            )
+        if code is not None and code not in codes:
+            raise CampaignError(f"no results of code {code}: there are {', '.join(sorted(codes))}")
+        for results in found.values():
+            for result in results:
+                if code in {None, result["code"]}:
+                    self.add(result)
+        return [result["key"] for result in self if code in {None, result["code"]}]
+
+
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    """All results in a directory, file by file; CampaignError, with file and line, for one that is none."""
+    for file in sorted(folder.glob("*.jsonl")):
+        for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
+            try:
+                _Line.model_validate_json(line)
+            except ValidationError as error:
+                found = error.errors(include_url=False)[0]
+                place = ".".join(map(str, found["loc"]))
+                what = f"{place}: {found['msg']}" if place else found["msg"]
+                raise CampaignError(
+                    f"{file}:{number}: is damaged ({what}): delete this line, and its run is done again"
+                ) from error
+            yield json.loads(line)
+
+
+def _counts(results: list[dict[str, Any]]) -> str:
+    """How many results are of which code."""
+    codes = [result["code"] for result in results]
+    return ", ".join(f"{codes.count(code)} of {code}" for code in sorted(set(codes)))
+
+
+def _mend(file: Path) -> None:
+    """Take away a last line that a crash cut off, so that the next one does not continue it."""
+    if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
+        with file.open("r+b") as opened:
+            opened.truncate(data.rfind(b"\n") + 1)
