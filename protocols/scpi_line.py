@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 EXPONENT_MAX: Final = 18  # [C] nothing here is larger; keeps 1E999999999 from becoming an integer
@@ -60,10 +60,14 @@ class Parameter:
         match = _NUMBER.fullmatch(text)
         if match is None:
             raise ConsoleError(-104, f"{text} is no number")
-        number, suffix = Decimal(match[1]), match[2].upper()
+        suffix = match[2].upper()
         if suffix not in self.units:
             known = " or ".join(unit for unit in self.units if unit) or "no suffix"
             raise ConsoleError(-131, f"{match[2]}: give {self.name} with {known}")
+        try:
+            number = Decimal(match[1])
+        except InvalidOperation:  # an exponent that no number has
+            raise ConsoleError(-123, text) from None
         if abs(number.adjusted()) > EXPONENT_MAX:
             raise ConsoleError(-123, text)
         scaled = number * self.units[suffix]

@@ -338,6 +338,7 @@ def test_numbers_and_their_units(text: str, energy_uj: int) -> None:
         ("SOUR:RATE 5000 mHz", -131),
         ("*ESE 1 J", -131),
         ("SOUR:ENER 1E999999999", -123),
+        ("SOUR:ENER 1E99999999999999999999", -123),  # more than a Decimal can hold
         ("SOUR:ENER 1E-99", -123),
         ("SOUR:ENER 1E19", -123),
         ("SOUR:ENER 1E18", -222),
