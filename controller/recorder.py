@@ -271,7 +271,10 @@ def record_of(
     spot_mm = report.spot_um / 1e3
     monitor_a_mj = _measured(report.monitor_a_uj, _MEASURED_MAX_UJ, unknown, 1e3)
     monitor_b_mj = _measured(report.monitor_b_uj, _MEASURED_MAX_UJ, unknown, 1e3)
-    counted_mj = counted_energy_mj(aperture, unknown, set_energy_mj, monitor_a_mj, monitor_b_mj)
+    double = PulseFlag.DOUBLE in flags
+    counted_mj = counted_energy_mj(
+        aperture, unknown, set_energy_mj, monitor_a_mj, monitor_b_mj, double=double
+    )
     return PulseRecord(
         device_serial=serial,
         pulse_number=report.pulse_number,

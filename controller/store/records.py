@@ -97,9 +97,13 @@ class PulseRecord:
 
     @property
     def delivered_energy_mj(self) -> float:
-        """The energy to count as delivered: measured behind the shutter, or the highest that is known of."""
+        """The energy to count as delivered: measured behind the shutter, or the highest that is known of.
+
+        The monitors hold the latest flash alone: of a double one the first counts with what was set.
+        """
         measured = (self.monitor_a_mj, self.monitor_b_mj)
-        return counted_energy_mj(self.aperture, self.unknown, self.set_energy_mj, *measured)
+        double = DOUBLE_FLAG in self.flags
+        return counted_energy_mj(self.aperture, self.unknown, self.set_energy_mj, *measured, double=double)
 
 
 def counted_energy_mj(
@@ -108,14 +112,19 @@ def counted_energy_mj(
     set_energy_mj: float,
     monitor_a_mj: float | None,
     monitor_b_mj: float | None,
+    *,
+    double: bool = False,
 ) -> float:
     """`PulseRecord.delivered_energy_mj`, for who has no record yet."""
     if not (aperture or unknown):
         return 0.0
+    unseen_mj = set_energy_mj if double else 0.0
     if monitor_b_mj is not None and not unknown:
-        return monitor_b_mj
-    return max(set_energy_mj, monitor_a_mj or 0.0, monitor_b_mj or 0.0)
+        return monitor_b_mj + unseen_mj
+    return max(set_energy_mj, monitor_a_mj or 0.0, monitor_b_mj or 0.0) + unseen_mj
 
+
+DOUBLE_FLAG = "double"  # `PulseFlag.DOUBLE` as records name it
 
 HOST_FIELDS = frozenset({"fluence_j_cm2", "session_id", "wall_time", "mono_us"})
 """Of a pulse, what the host adds: when a report comes again these may differ, and the first ones stand."""

@@ -190,7 +190,7 @@ def _not_the_energy(record: PulseRecord, shot: Shot) -> str:
     """How a record is wrong about the energy that left the aperture; a saturated meter claims nothing."""
     if not shot.aperture or record.monitor_b_mj is None:
         return ""
-    told = [record.monitor_b_mj]
+    told = [record.delivered_energy_mj]
     if CONTRADICTED in record.flags and record.monitor_a_mj is not None:
         told.append(record.monitor_a_mj)
     true_mj = shot.transmitted_uj / 1e3

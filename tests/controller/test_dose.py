@@ -143,7 +143,7 @@ async def test_a_pulse_whose_permission_went_after_its_trigger_is_given_later(
     assert stack.reader.sessions()[0].state is SessionState.DONE
 
 
-@pytest.mark.parametrize("flags", [set(), {PulseFlag.UNKNOWN}, {PulseFlag.COMPARATOR}])
+@pytest.mark.parametrize("flags", [set(), {PulseFlag.UNKNOWN}, {PulseFlag.COMPARATOR}, {PulseFlag.DOUBLE}])
 @pytest.mark.parametrize("behind_uj", [0, 171_000, 5_000_000])
 @pytest.mark.parametrize("before_uj", [0, 172_000, 260_000, 5_000_000])
 def test_the_dose_of_a_pulse_is_the_fluence_of_the_energy_it_counts_with(
@@ -152,7 +152,10 @@ def test_the_dose_of_a_pulse_is_the_fluence_of_the_energy_it_counts_with(
     one = report(flags=frozenset(flags), monitor_a_uj=before_uj, monitor_b_uj=behind_uj)
     pulse = record_of("PL755-0001", one, None, BEGAN, 0)
     measured = [uj for uj in (before_uj, behind_uj) if uj < 5_000_000 and PulseFlag.UNKNOWN not in flags]
-    counted_mj = (behind_uj if behind_uj in measured else max([173_000, *measured])) / 1e3
+    counted_uj = behind_uj if behind_uj in measured else max([173_000, *measured])
+    if PulseFlag.DOUBLE in flags:
+        counted_uj += 173_000  # of two flashes the monitors hold the second
+    counted_mj = counted_uj / 1e3
     assert pulse.delivered_energy_mj == counted_mj
     expected = fluence_j_cm2(counted_mj, 3.5) if counted_mj else 0.0
     assert pulse.fluence_j_cm2 == pytest.approx(expected)

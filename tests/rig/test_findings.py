@@ -50,3 +50,10 @@ def test_a_dead_photodiode_takes_no_pulse_out_of_the_books() -> None:
     dead = {"name": "photodiode-dead", "on": "pulse", "nth": 4, "after_s": 0.02}
     result = simulate(replace(SERIES, faults=(dead,)), 1, clock=time.perf_counter)
     assert not result.violations
+
+
+def test_a_double_pulse_is_counted_with_both_its_flashes() -> None:
+    double = {"name": "double-pulse", "on": "pulse", "nth": 4, "after_s": 0.02}
+    result = simulate(replace(SERIES, faults=(double,)), 1, clock=time.perf_counter)
+    assert result.faults_fired == 1
+    assert not result.violations
