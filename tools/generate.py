@@ -30,6 +30,7 @@ from protocols.requests import Trigger
 from protocols.states import TRANSITIONS, Event, State
 from sim_device.faults import NOT_THE_DEVICES, faults_of
 from sim_device.faults.describe import Described, describe, describe_trigger
+from tools import c_header
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTICE = (
@@ -44,7 +45,7 @@ ENUMERATIONS = [
 
 
 def main() -> int:
-    """Write the documents, or check them; returns the exit status."""
+    """Write the documents and the C side of the declarations, or check them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.generate", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if anything is out of date"
@@ -57,7 +58,7 @@ def main() -> int:
         else:
             (DOCS / name).write_text(text, encoding="utf-8")
             print(f"wrote docs/{name}")
-    return 1 if checking and stale else 0
+    return c_header.write(checking=checking) or (1 if checking and stale else 0)
 
 
 def documents() -> dict[str, str]:

@@ -9,6 +9,7 @@ nothing else, a bit too few would be an error: where the two are hard to tell ap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from itertools import compress
 from operator import attrgetter, ne
@@ -64,6 +65,11 @@ _GROUPS: Final = {
 _LEVELS: Final = tuple(line.name for line in fields(Inputs))
 _BITS: Final = tuple(_GROUPS.get(name, ALL) for name in _LEVELS)
 _levels_of = attrgetter(*_LEVELS)
+
+
+def groups() -> Iterator[tuple[str, int]]:
+    """Every input with the bits that it sets when it changes."""
+    return zip(_LEVELS, _BITS, strict=True)
 
 
 class Lines:

@@ -1,0 +1,23 @@
+"""The firmwares a simulated laser can run, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sim_device.board import FirmwareBackend
+from sim_device.errors import SetupError
+from sim_device.firmware import Reference
+
+NAMES: Final = ("reference", "native")
+DEFAULT: Final = "reference"
+
+
+def make(name: str, serial: str) -> FirmwareBackend:
+    """The firmware of this name; raises SetupError for an unknown one, or one that cannot be built here."""
+    if name == "reference":
+        return Reference(serial)
+    if name == "native":
+        from sim_device.native import Native  # noqa: PLC0415 - it needs a compiler, the reference nothing
+
+        return Native(serial)
+    raise SetupError(f"firmware = {name!r} is not known: give one of {', '.join(NAMES)}")
