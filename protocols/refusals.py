@@ -76,7 +76,10 @@ REFUSALS: Final[dict[Refusal, RefusalRow]] = {
     _R.INTERLOCK_OPEN: _T("an interlock is open", "close it; the chain names the first one"),
     _R.FOOT_HELD: _T("the footswitch is pressed", "release the footswitch"),
     _R.NOT_WARM: _T("the coolant is outside its window", "wait for warm-up to end"),
-    _R.NOT_CALIBRATED: _T("no valid energy calibration", "dock the handpiece and calibrate"),
+    _R.NOT_CALIBRATED: _T(
+        "no valid energy calibration",
+        "dock the handpiece and calibrate; undocked, a stored calibration is only checked again",
+    ),
     _R.AIMING_BEAM: _T(
         "the aiming beam is off or outside its power window", "switch it on; if it stays dark, service"
     ),

@@ -324,7 +324,10 @@ class SetAiming(Request):
 
 @dataclass(frozen=True, slots=True)
 class Calibrate(Request):
-    """Run the energy calibration into the calibration port. STANDBY only, handpiece docked."""
+    """Run the energy calibration into the calibration port, handpiece docked; STANDBY only.
+
+    Undocked it checks a stored calibration again that does not hold, as after a stop during start-up.
+    """
 
     opcode: ClassVar = 0x53
     effect: ClassVar = Effect.SETS

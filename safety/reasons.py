@@ -60,6 +60,7 @@ class HostReason(enum.Enum):
 
 
 _H, _T = HostReason, RefusalRow
+_CALIBRATE: Final = "dock the handpiece and calibrate; undocked, a stored calibration is only checked again"
 
 HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.NOT_OURS: _T("this message is the device's own", "report this: the program is at fault"),
@@ -76,7 +77,7 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.TASKS: _T("a part of the daemon ended", "read the log, then restart the daemon"),
     _H.STORE: _T("the record cannot be written", "check disk space and permissions of the database"),
     _H.CALIBRATION: _T(
-        "the energy calibration is too old, or its date is not known", "dock the handpiece and calibrate"
+        "the energy calibration does not hold, is too old, or its date is not known", _CALIBRATE
     ),
     _H.OPERATOR: _T("nobody with the right to treat is logged in", "log in as an operator"),
     _H.SERVICE: _T("a service plan needs the service role", "log in as somebody with the service role"),
@@ -88,7 +89,7 @@ HOST_REASONS: Final[dict[HostReason, RefusalRow]] = {
     _H.INTERLOCK: _T("an interlock is open", "close it"),
     _H.FAULT: _T("the laser has a latched fault", "remove its cause and acknowledge it"),
     _H.BLOCK: _T("the laser would refuse", "remove what it names"),
-    _H.NOT_CALIBRATED: _T("no valid energy calibration", "dock the handpiece and calibrate"),
+    _H.NOT_CALIBRATED: _T("no valid energy calibration", _CALIBRATE),
     _H.NO_PLAN: _T("no checked plan is loaded", "load a treatment plan that passes its check"),
     _H.PLAN_DONE: _T("every pulse of the plan was given", "end the session; more needs a new plan"),
     _H.SETPOINT_UNREAD: _T("the set-point was not read back", "stage and commit it, then read it back"),

@@ -42,18 +42,23 @@ def standby(app: App, as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Do not wait for the port: undocked, check a stored calibration again whose check a stop cut short.",
+)
 @config_option
 @json_option
 @pass_app
-def calibrate(app: App, as_json: bool) -> None:
+def calibrate(app: App, check: bool, as_json: bool) -> None:
     """Calibrate the energy monitors against the meter in the calibration port.
 
     At a terminal it waits until the handpiece is in the port, elsewhere it must be there already. The laser
     fires about thirty pulses into it; this waits for the end and tells whether the calibration holds.
     """
-    if not as_json and at_terminal():
+    if not check and not as_json and at_terminal():
         app.ask(_docked)
-    note("Calibrating: the laser fires into the calibration port.")
+    note("Calibrating: the laser fires into the calibration port, or onto the closed shutter.")
     answer, laser = app.ask(_calibrate)
     if laser is None:
         report(answer, "Calibrating.", as_json=as_json)

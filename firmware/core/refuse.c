@@ -101,10 +101,16 @@ uint64_t aiming_refusals(const struct device *device, bool on)
     return key_and_faults(device) | BIT(REFUSAL_WRONG_STATE);
 }
 
+/* A calibration is stored but does not hold: a stop cut its check short, or it failed. */
+static bool check_due(const struct device *device)
+{
+    return device->memory.calibration.valid && !device->calibrator.valid;
+}
+
 uint64_t calibrate_refusals(const struct device *device)
 {
     return standby_only(device) | not_fit(device) |
-           reason_if(!device_docked(device), REFUSAL_NOT_DOCKED);
+           reason_if(!device_docked(device) && !check_due(device), REFUSAL_NOT_DOCKED);
 }
 
 uint64_t standby_refusals(const struct device *device)

@@ -111,7 +111,7 @@ def calibrate_refusals(device: Device) -> int:
     reasons = _standby_only(device)
     if device.open_interlocks & _NOT_THE_KEY:
         reasons |= _INTERLOCK_OPEN
-    if not device.docked:
+    if not device.docked and not _check_due(device):
         reasons |= 1 << Refusal.NOT_DOCKED
     if device.pairs.disagree(Fault.DOCK_DISAGREES):
         reasons |= _DOCK_DISAGREES
@@ -120,6 +120,11 @@ def calibrate_refusals(device: Device) -> int:
     if device.memory.room <= 0:
         reasons |= _REPORTS_FULL
     return reasons
+
+
+def _check_due(device: Device) -> bool:
+    """A calibration is stored but does not hold: a stop cut its check short, or it failed."""
+    return device.memory.calibration.valid and not device.calibrator.valid
 
 
 def standby_refusals(device: Device) -> int:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from protocols.states import State
 from rig.stack import Stack, plan_text
 
 VIRTUAL_TIME = True
@@ -38,3 +39,27 @@ async def test_the_age_of_a_calibration_dated_in_the_future_is_not_known(
         [reason] = answer["reasons"]
         assert reason["code"] == "host.calibration"
         assert stack.daemon.calibrations.record is None
+
+
+async def test_after_a_stop_in_the_start_up_check_the_stored_calibration_is_checked_again_undocked(
+    stack: Stack,
+) -> None:
+    await stack.settled()
+    who = await stack.login()
+    stack.laser.act("power", to="cut")
+    stack.laser.act("power", to="return")
+    await stack.until(lambda: stack.laser.state is State.CALIBRATING, "the start-up check", within_s=600)
+    await stack.until(lambda: stack.daemon.commands.laser is not None, "the connection")
+    assert stack.laser.state is State.CALIBRATING
+    await stack.daemon.console.stop("anna", "something was not right")
+    await stack.until(lambda: stack.device.state is State.STANDBY, "STANDBY")
+    assert not stack.device.calibrated
+    calibrations = stack.daemon.calibrations
+    await stack.until(lambda: calibrations.record is None, "the keeper knows")
+    await stack.acknowledge()
+    answer = await stack.daemon.console.calibrate(who)
+    assert answer["outcome"] == "done", answer
+    await stack.until(lambda: stack.device.calibrated, "the check")
+    await stack.until(lambda: calibrations.record is not None, "the date of the stored calibration")
+    await stack.prepare(plan_text(series=[2]))
+    assert (await stack.daemon.console.arm(who))["outcome"] == "done"

@@ -253,6 +253,9 @@ class Rig:
             async def armed(answer: dict[str, Any] = answer) -> bool:
                 answer.clear()
                 answer.update(await self.client.arm())
+                if "host.calibration" in {reason["code"] for reason in answer["reasons"]}:
+                    # The daemon's stop after a restart fell into the laser's start-up check of its calibration.
+                    await self.client.calibrate()
                 return bool(answer["outcome"] == "done")
 
             with contextlib.suppress(ApiRefusal):  # the session was let go meanwhile

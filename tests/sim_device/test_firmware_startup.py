@@ -1,5 +1,6 @@
 """Start-up, arming proofs, shutter supervision, calibration, warm-up, dump, watchdog kicks."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,6 +183,36 @@ def test_undocked_a_stored_calibration_holds_if_the_shutter_test_agrees() -> Non
         assert len(bench.triggers) == before + 2
         assert bench.status.calibrated is valid
         assert (Refusal.NOT_CALIBRATED in bench.status.blocks) is not valid
+
+
+def test_undocked_a_check_that_a_stop_cut_short_can_be_made_again_and_no_other() -> None:
+    bench = at("standby")
+    assert bench.reasons(Calibrate()) == {Refusal.NOT_DOCKED}, "nothing was cut short"
+    bench.boot()
+    bench.connect()
+    bench.almost_warm()
+    bench.until(State.CALIBRATING)
+    bench.stop()
+    bench.run(100 * MS)
+    assert bench.state is State.STANDBY
+    assert bench.status.calibrated is False
+    stored = bench.ask(ReadCalibration())
+    assert bench.reasons(Calibrate()) == set()
+    assert bench.state is State.CALIBRATING
+    shutter_before = len(bench.shutter_was_open)
+    bench.until(State.STANDBY)
+    bench.run(100 * MS)
+    assert not any(bench.shutter_was_open[shutter_before:])
+    assert bench.status.calibrated is True
+    assert bench.ask(ReadCalibration()) == replace(stored, valid=True)
+    assert bench.reasons(Calibrate()) == {Refusal.NOT_DOCKED}, "it holds: only the port could tell more"
+
+
+def test_undocked_there_is_nothing_to_check_without_a_stored_calibration() -> None:
+    bench = Bench(docked=False)
+    bench.connect()
+    bench.until(State.STANDBY)
+    assert bench.reasons(Calibrate()) == {Refusal.NOT_DOCKED}
 
 
 def test_a_stored_calibration_ages_with_the_lamp() -> None:
