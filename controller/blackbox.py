@@ -45,9 +45,13 @@ class BlackBox:
         self._entries: deque[tuple[int, str, Message | str]] = deque(maxlen=ENTRIES_MAX)
         self._trips: asyncio.Queue[tuple[int, str]] = asyncio.Queue(maxsize=16)
 
-    def note(self, kind: str, what: Message | str) -> None:
-        """Remember a message, or a decision in words."""
-        self._entries.append((self._now_us(), kind, what))
+    def note(self, kind: str, text: str) -> None:
+        """Remember a decision in words."""
+        self._entries.append((self._now_us(), kind, text))
+
+    def message(self, message: Message, at_us: int) -> None:
+        """Remember what the laser said."""
+        self._entries.append((at_us, "message", message))
 
     def trip(self, cause: str) -> None:
         """Keep what is remembered; trips within the seconds after one belong to it."""

@@ -335,7 +335,7 @@ class Daemon:
         elif isinstance(message, Telemetry):
             self.reporter.telemetry = message
             self.teller.telemetry(message)
-        self.blackbox.note("message", message)
+        self.blackbox.message(message, at_us)
 
     def _down(self, error: LaserError) -> None:
         self.link.down(error)
@@ -344,7 +344,7 @@ class Daemon:
 
     def _heartbeat(self, heartbeat: Heartbeat) -> None:
         if self.commands.laser is not None:
-            self.commands.laser.heartbeat(heartbeat.challenge, heartbeat.intent)
+            self.commands.laser.heartbeat(heartbeat)
 
     def _react(self, reactions: list[Reaction]) -> None:
         for reaction in reactions:

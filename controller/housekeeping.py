@@ -58,7 +58,7 @@ class Housekeeper:
     async def run(self) -> None:
         """Each second, until cancelled."""
         while True:
-            if not self._still_logged_in(in_use=False):
+            if not self._still_logged_in(now_us(), in_use=False):
                 self._react(self._supervisor.operator_present(None, now_us()))
             self._calibrations.tell()
             self._teller.refresh()
@@ -71,12 +71,13 @@ class Housekeeper:
 
     def pulse_is_use(self) -> None:
         """A foot on the switch is a person at the laser: the login that holds the lease is in use."""
-        if self._still_logged_in(in_use=True):
-            self._lease.renew(now_us())
+        at_us = now_us()
+        if self._still_logged_in(at_us, in_use=True):
+            self._lease.renew(at_us)
 
-    def _still_logged_in(self, *, in_use: bool) -> bool:
+    def _still_logged_in(self, at_us: int, *, in_use: bool) -> bool:
         """Whether somebody holds the lease by a login that is not idle; takes the lease from one that is."""
-        held = self._lease.holder(now_us())
+        held = self._lease.holder(at_us)
         if held is None:
             return False
         try:

@@ -171,13 +171,14 @@ class Logins:
         login = self._logins.get(token) if token is not None else None
         if token is None or login is None:
             raise NotAuthorised(Reason.NOT_LOGGED_IN)
-        if self._is_idle(login):
+        now_us = self._now_us()
+        if self._is_idle(login, now_us):
             del self._logins[token]
             raise NotAuthorised(Reason.IDLE)
         if not login.operator.role.covers(role):
             raise NotAuthorised(Reason.ROLE, f"needs {role.value}, you are {login.operator.role.value}")
         if in_use:
-            login.used_us = self._now_us()
+            login.used_us = now_us
         return login.operator
 
     def logout(self, token: str) -> None:
@@ -197,11 +198,12 @@ class Logins:
             raise NotAuthorised(Reason.LOCKED_OUT, f"{-(-remaining_us // 1_000_000)} s left")
         return 0
 
-    def _is_idle(self, login: _Login) -> bool:
-        return self._now_us() - login.used_us >= self._idle_lock_us
+    def _is_idle(self, login: _Login, now_us: int) -> bool:
+        return now_us - login.used_us >= self._idle_lock_us
 
     def _forget_idle(self) -> None:
-        self._logins = {token: login for token, login in self._logins.items() if not self._is_idle(login)}
+        now_us, logins = self._now_us(), self._logins.items()
+        self._logins = {token: login for token, login in logins if not self._is_idle(login, now_us)}
 
 
 def _normal(password: str) -> str:

@@ -26,12 +26,13 @@ from controller.store import (
     StoreWriter,
     counted_energy_mj,
 )
-from protocols.messages import PulseFlag, PulseReport
+from protocols.messages import Handpiece, PulseFlag, PulseReport
 from protocols.requests import Counters
 from safety.fluence import fluence_j_cm2
 
 CAPACITY: Final = 2_048  # [C] 200 s of pulses at 10 Hz, and as many events: a disk that slow has failed
 BATCH_MAX: Final = 256  # [C] one transaction of some 10 ms
+MARK_EVERY: Final = 4_096  # [C] pulses looked through at a connection after a crash: some 5 ms
 RETRY_S: Final = 0.5  # [C] the device repeats its reports every 0.3 s anyway
 
 _MEASURED_MAX_UJ: Final = 5_000_000  # the wire's mark for "saturated"
@@ -39,6 +40,8 @@ _WIDTH_MAX_PS: Final = 2**32 - 1
 _INSIDE: Final = frozenset(
     {PulseFlag.SHUTTER_CLOSED, PulseFlag.CALIBRATION, PulseFlag.SKIPPED, PulseFlag.MISSING}
 )
+_HANDPIECES: Final = {handpiece: handpiece.name.lower() for handpiece in Handpiece}
+_FLAGS: Final = {flag: flag.name.lower() for flag in PulseFlag}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +151,9 @@ class Recorder:
 
     async def connected(self, serial: str, counters: Counters) -> int | None:
         """Begin with a device and return how far its records go, None without any; raises StoreError."""
-        through, recorded = await self._writer.run(_recorded_through, serial)
-        beyond = await self._writer.run(_recorded_beyond, serial, through)
+        through = await self._writer.run(Store.mark_complete, serial)
+        recorded = await self._writer.run(Store.total_pulses, serial)
+        beyond = await self._writer.run(Store.pulse_numbers, serial, after=through)
         self._known_serial, self._through, self._recorded = serial, through, recorded
         self._beyond = set(beyond)
         self._device_counter = counters.pulse_number
@@ -194,7 +198,11 @@ class Recorder:
 
     async def _write(self, batch: list[_Pulse | Event]) -> bool:
         try:
-            records = [await self._record(item) if isinstance(item, _Pulse) else item for item in batch]
+            for item in batch:
+                if isinstance(item, _Pulse) and item.report.permit_id not in self._sessions:
+                    permit_id = item.report.permit_id
+                    self._sessions[permit_id] = await self._session_on_disk(permit_id)
+            records = [self._record(item) if isinstance(item, _Pulse) else item for item in batch]
             new = await self._writer.run(_write, records)
         except PulseConflict as error:
             if len(batch) > 1:
@@ -209,7 +217,7 @@ class Recorder:
         self._on_store(True, "")
         for record in new:
             self._on_recorded(record)
-        self._recorded += sum(isinstance(record, PulseRecord) for record in new)
+            self._recorded += isinstance(record, PulseRecord)
         numbers = [
             item.report.pulse_number
             for item in batch
@@ -227,13 +235,9 @@ class Recorder:
         if self._acknowledge is not None:
             self._acknowledge(self._through)
 
-    async def _record(self, pulse: _Pulse) -> PulseRecord:
-        report = pulse.report
-        if report.permit_id not in self._sessions:
-            self._sessions[report.permit_id] = await self._session_on_disk(report.permit_id)
-        return record_of(
-            pulse.serial, report, self._sessions[report.permit_id], pulse.wall_time, pulse.now_us
-        )
+    def _record(self, pulse: _Pulse) -> PulseRecord:
+        session_id = self._sessions[pulse.report.permit_id]
+        return record_of(pulse.serial, pulse.report, session_id, pulse.wall_time, pulse.now_us)
 
     async def _session_on_disk(self, permit_id: int) -> str | None:
         """The session a permit was granted for, by the command that was written before it was sent."""
@@ -289,8 +293,8 @@ def record_of(
         wavelength_nm=report.wavelength_nm,
         mode_width_ps=report.mode_width_ps,
         spot_mm=spot_mm,
-        handpiece=report.handpiece.name.lower(),
-        flags=frozenset(flag.name.lower() for flag in flags),
+        handpiece=_HANDPIECES[report.handpiece],
+        flags=frozenset([_FLAGS[flag] for flag in flags]),
         aperture=aperture,
         unknown=unknown,
         fluence_j_cm2=fluence_j_cm2(counted_mj, spot_mm) if counted_mj and spot_mm else 0.0,
@@ -324,22 +328,6 @@ def _write(store: Store, records: list[PulseRecord | Event]) -> list[PulseRecord
                 new.append(record)
             elif store.record_pulse(record):
                 new.append(record)
+                if not record.pulse_number % MARK_EVERY:
+                    store.mark_complete(record.device_serial)
     return new
-
-
-def _recorded_through(store: Store, serial: str) -> tuple[int, int]:
-    """The number up to which no record is missing, and how many records there are."""
-    device = store.device(serial)
-    baseline = device.baseline_pulse if device else 0
-    missing = store.missing_pulses(serial)
-    through = missing[0].first - 1 if missing else max(store.highest_pulse(serial) or 0, baseline)
-    return through, store.count_pulses(serial)
-
-
-def _recorded_beyond(store: Store, serial: str, through: int) -> list[int]:
-    numbers: list[int] = []
-    after = through
-    while page := store.pulses(serial, after=after):
-        numbers += [pulse.pulse_number for pulse in page]
-        after = numbers[-1]
-    return numbers

@@ -49,7 +49,8 @@ class ClockMap:
         while (first := self._samples[0])[0] + first[1] < oldest_us:
             if self._samples.popleft() is self._least[0]:
                 self._least.popleft()
-        self._forget_before_step()
+        if self._samples[-1][1] > self._least[0][1] + STEP_US:
+            self._forget_before_step()
         self._line = None
 
     def to_device_us(self, host_us: int) -> int | None:
@@ -88,11 +89,11 @@ class ClockMap:
         self._least.append(sample)
 
     def _forget_before_step(self) -> None:
-        step_us = self._least[0][1] + STEP_US
-        if self._samples[-1][1] <= step_us or len(self._samples) <= STEP_SAMPLES:
+        """The newest sample lies beyond a step: when enough of them do, the old ones hold no more."""
+        if len(self._samples) <= STEP_SAMPLES:
             return
         newest = list(self._samples)[-STEP_SAMPLES:]
-        if min(offset for _, offset in newest) > step_us:
+        if min(offset for _, offset in newest) > self._least[0][1] + STEP_US:
             self._samples.clear()
             self._least.clear()
             for sample in newest:

@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 _STOPPING: Final = Reason("link.stopping", "a stop is under way", "wait until it is confirmed")
 _PERMITS: Final = Effect.PERMITS
+_SENT: Final = Done(None)
 
 A = TypeVar("A", bound=Answer)
+M = TypeVar("M", bound="Message")
 
 
 class Connection:
@@ -129,10 +131,8 @@ class Connection:
         """Send out of band, without an answer; `Done` means handed to the port."""
         if not self._can_ask():
             return Failed(self._closed_error())
-        now = now_us()
-        if refused := self._transmit(message, lambda: self._link.send(message), now):
-            return Refused(refused)
-        return Done(None)
+        refused = self._transmit(message, self._link.send, now_us())  # unanswered: no deadline changes
+        return Refused(refused) if refused else _SENT
 
     def stop(self) -> asyncio.Future[StopResult]:
         """Stop the laser: STOP is written before this returns. Await the result; it always comes.
@@ -162,13 +162,12 @@ class Connection:
 
     # -- the one exit to the wire
 
-    def _transmit(self, message: Message, enqueue: Callable[[], object], now: int) -> tuple[Reason, ...]:
+    def _transmit(self, message: M, enqueue: Callable[[M], object], now: int) -> tuple[Reason, ...]:
         """Let the gate judge `message`, then enqueue and write it; the reasons, if it may not leave."""
         if refused := self._hooks.gate(message):
             return refused
-        enqueue()
+        enqueue(message)
         self._emit(now)
-        self._schedule()
         return ()
 
     def _emit(self, now: int, *, repeating: bool = False) -> None:
@@ -206,12 +205,14 @@ class Connection:
             return Refused((_STOPPING,))
         waiting = Asked(message, self._loop.create_future())
 
-        def enqueue() -> None:
+        def enqueue(request: Request) -> None:
             self._waiting = waiting
-            waiting.seq = self._link.request(message, now)
+            waiting.seq = self._link.request(request, now)
 
-        refused = self._transmit(message, enqueue, now)
-        return Refused(refused) if refused else waiting
+        if refused := self._transmit(message, enqueue, now):
+            return Refused(refused)
+        self._schedule()
+        return waiting
 
     def _give_turn(self) -> None:
         if self._waiting is None:
@@ -243,12 +244,12 @@ class Connection:
     # -- what the wire and the clock do
 
     def _on_bytes(self, data: bytes) -> None:
-        now = now_us()
-        self.counters.bytes_received += len(data)
+        now, link, counters = now_us(), self._link, self.counters
+        counters.bytes_received += len(data)
         self._traffic.add(now, Direction.IN, data)
-        frames_before = self._link.frames_seen
-        events = self._link.receive(data, now)
-        self.counters.frames_received += self._link.frames_seen - frames_before
+        frames_before = link.frames_seen
+        events = link.receive(data, now)
+        counters.frames_received += link.frames_seen - frames_before
         self._act(events, now)
 
     def _on_deadline(self) -> None:

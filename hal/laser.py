@@ -10,7 +10,7 @@ from hal.clock_map import ClockMap
 from hal.laser_values import CommittedSetPoint, LaserCapabilities, LaserIdentity, Permit, SetPoint
 from hal.outcomes import Outcome
 from protocols import requests as wire
-from protocols.messages import Beam, Intent, Status
+from protocols.messages import Beam, Heartbeat, Status
 
 if TYPE_CHECKING:
     from hal.errors import LaserError
@@ -106,8 +106,8 @@ class Laser(abc.ABC):
         """Return to STANDBY and void the permit."""
 
     @abc.abstractmethod
-    def heartbeat(self, challenge: int, intent: Intent) -> Outcome[None]:
-        """Tell the laser that the host lives, has seen `challenge`, and what it means to do."""
+    def heartbeat(self, heartbeat: Heartbeat) -> Outcome[None]:
+        """Tell the laser that the host lives, has seen the latest challenge, and what it means to do."""
 
     @abc.abstractmethod
     def acknowledge_pulses(self, pulse_number: int) -> Outcome[None]:

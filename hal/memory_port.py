@@ -92,8 +92,11 @@ class MemoryPort(Port):
         self._delivering = False
 
     def write(self, data: bytes) -> None:
-        """Hand `data` to the device in the next turn of the loop."""
+        """Hand `data` to the device: at once, as to an operating system, or when it takes bytes again."""
         if self._closed:
+            return
+        if not (self._out or self._end.frozen):
+            self._hand_over(data)
             return
         if len(self._out) + len(data) > OUTPUT_MAX:
             self._lose_frozen()
@@ -126,7 +129,14 @@ class MemoryPort(Port):
         data = bytes(self._out)
         self._out.clear()
         if data:
+            self._hand_over(data)
+
+    def _hand_over(self, data: bytes) -> None:
+        try:
             self._end.on_bytes(data)
+        except Exception as error:  # noqa: BLE001 - the device's, which is none of the writer's
+            context = {"message": f"the device on {self.url} broke", "exception": error}
+            self._loop.call_exception_handler(context)
 
     def _shut(self) -> None:
         self._out.clear()

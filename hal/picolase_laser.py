@@ -24,7 +24,7 @@ from hal.outcomes import Done, Failed, Outcome, mapped
 from protocols import requests as wire
 from protocols.faults import Fault
 from protocols.fields import FieldError
-from protocols.messages import AckPulses, Beam, Heartbeat, Intent, Message, Status
+from protocols.messages import AckPulses, Beam, Heartbeat, Message, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,9 +182,9 @@ class PicolaseLaser(Laser):
         """Return to STANDBY and void the permit."""
         return await self._set(wire.Standby)
 
-    def heartbeat(self, challenge: int, intent: Intent) -> Outcome[None]:
+    def heartbeat(self, heartbeat: Heartbeat) -> Outcome[None]:
         """Tell the laser that the host lives."""
-        return self._connection.send(Heartbeat(challenge, intent))
+        return self._connection.send(heartbeat)
 
     def acknowledge_pulses(self, pulse_number: int) -> Outcome[None]:
         """Tell the laser that all reports up to this one are on the host's disk."""

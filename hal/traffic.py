@@ -52,11 +52,12 @@ class Traffic:
         """Note `data`."""
         if direction is Direction.IN and len(self.first_received) < FIRST_BYTES:
             self.first_received = (self.first_received + data)[:FIRST_BYTES]
-        self._chunks.append((at_us, direction, data))
+        chunks = self._chunks
+        chunks.append((at_us, direction, data))
         self._kept_bytes += len(data)
         oldest_us = at_us - RECENT_US
-        while self._chunks[0][0] < oldest_us or self._kept_bytes > RECENT_BYTES:
-            self._kept_bytes -= len(self._chunks.popleft()[2])
+        while chunks[0][0] < oldest_us or self._kept_bytes > RECENT_BYTES:
+            self._kept_bytes -= len(chunks.popleft()[2])
 
     def recent(self) -> tuple[Chunk, ...]:
         """What is kept, oldest first."""

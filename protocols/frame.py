@@ -7,6 +7,7 @@ payload (at most 250 bytes), CRC-32 (the one of zip and Ethernet) over everythin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -27,7 +28,9 @@ _CRC_RESIDUE: Final = crc32(CRC.pack(crc32(b"")))  # of everything that ends in 
 _pack_crc: Final = CRC.pack
 
 
-@dataclass(slots=True)  # not frozen: made twice for each message, and nobody keeps one
+@dataclass(
+    slots=True
+)  # not frozen, since that costs, and never changed: whoever decodes the same bytes shares it
 class Frame:
     """One message with the session and sequence number it travels under."""
 
@@ -80,6 +83,10 @@ def decode(encoded: bytes) -> Frame:
     return Frame(session, seq, message)
 
 
+# One process may hold both ends of a line, and a witness between: the same bytes are decoded once for all.
+_decoded: Final = lru_cache(maxsize=16)(decode)
+
+
 def _refusal(raw: bytes) -> ParseError:
     """Why `raw` is no frame, whatever its fields hold."""
     if not RAW_MIN <= len(raw) <= RAW_MAX:
@@ -129,7 +136,7 @@ class Decoder:
     @staticmethod
     def _decode(encoded: bytes, found: list[Frame | ParseError]) -> None:
         try:
-            found.append(decode(encoded))
+            found.append(_decoded(encoded))
         except ParseError as error:
             found.append(error)
 

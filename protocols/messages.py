@@ -289,7 +289,7 @@ class AckPulses(Message):
 
 @dataclass(frozen=True, slots=True)
 class Status(Message):
-    """The device's state, sent on every change and every 50 ms while armed, every 100 ms otherwise."""
+    """The device's state, on every change but of `reports_waiting` alone; every 50 ms if armed, else 100."""
 
     opcode: ClassVar = 0x20
     sender: ClassVar = Sender.DEVICE

@@ -19,6 +19,7 @@ from protocols.frozen import quick
 # the chain; the number changes when the encoding below does.
 _DOMAIN = b"picolase-audit-1\n"
 
+_quoted = json.encoder.encode_basestring_ascii  # what the encoder below makes of a string
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 GENESIS_HASH = "0" * 64
@@ -40,6 +41,7 @@ class AuditEntry:
     hash: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Head:
     """The position and hash of the last entry at some moment: what to keep elsewhere."""
@@ -121,7 +123,10 @@ def canonical_json(value: object) -> str:
 _content = operator.attrgetter(*(field.name for field in fields(AuditEntry) if field.name != "hash"))
 
 
-def _digest(content: tuple[object, ...]) -> str:
-    # A JSON list keeps the members apart (strings are quoted and escaped), so no two contents share one
-    # encoding.
-    return hashlib.sha256(_DOMAIN + canonical_json(content).encode("ascii")).hexdigest()
+def _digest(content: tuple[int, str, str, int, str, str, str]) -> str:
+    # The canonical JSON of the list, put together from its members, which takes half the time. A JSON list
+    # keeps the members apart (strings are quoted and escaped), so no two contents share one encoding.
+    index, prev_hash, wall_time, mono_us, kind, actor, body = content
+    words = f"{_quoted(kind)},{_quoted(actor)},{_quoted(body)}"
+    text = f"[{index:d},{_quoted(prev_hash)},{_quoted(wall_time)},{mono_us:d},{words}]"
+    return hashlib.sha256(_DOMAIN + text.encode("ascii")).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from protocols.timing import HEARTBEAT_PERIOD_US, MS, SECOND
 from safety.reasons import HostReason
@@ -70,14 +70,6 @@ FRESHNESS: Final[dict[Input, FreshnessRow]] = {
 }
 
 
-class Reading(NamedTuple):
-    """The newest word of an input."""
-
-    at_us: int
-    ok: bool
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class InputView:
     """An input as it is shown: quality, age (None: never seen) and words."""
@@ -97,15 +89,15 @@ class Freshness:
 
     def __init__(self, max_age_us: Mapping[Input, int]) -> None:
         self._max_age_us = {which: row.max_age_us for which, row in FRESHNESS.items()} | dict(max_age_us)
-        self._readings: dict[Input, Reading] = {}
+        self._readings: dict[Input, tuple[int, bool, str]] = {}  # the newest: when, whether good, words
         self._judged: dict[Input, Quality] = {}
         self._from_us, self._to_us = 0, -1  # when `_judged` holds: not at all yet
 
     def note(self, which: Input, now_us: int, *, ok: bool = True, text: str = "") -> None:
         """Take a reading; `ok` False says that the input itself is bad."""
         before = self._readings.get(which)
-        self._readings[which] = Reading(now_us, ok, text)
-        if ok and self._judged.get(which) is Quality.GOOD and before is not None and before.at_us <= now_us:
+        self._readings[which] = (now_us, ok, text)
+        if ok and self._judged.get(which) is Quality.GOOD and before is not None and before[0] <= now_us:
             # Good followed by good, and later: nothing ends earlier for it.
             self._from_us = max(self._from_us, now_us)
         else:
@@ -122,7 +114,8 @@ class Freshness:
         reading = self._readings.get(which)
         if reading is None:
             return InputView(quality, None, "never seen")
-        return InputView(quality, now_us - reading.at_us, reading.text)
+        at_us, _, text = reading
+        return InputView(quality, now_us - at_us, text)
 
     def qualities(self, now_us: int) -> Mapping[Input, Quality]:
         """The quality of every input; not to be changed."""
@@ -133,11 +126,12 @@ class Freshness:
     def _judge(self, now_us: int) -> None:
         judged: dict[Input, Quality] = {}
         from_us, to_us = -_EVER_US, _EVER_US
+        readings = self._readings
         for which, max_age_us in self._max_age_us.items():
-            reading = self._readings.get(which)
+            at_us, ok, _ = readings.get(which, _NEVER)
             quality = Quality.BAD
-            if reading is not None and reading.ok:
-                at_us, age_us = reading.at_us, now_us - reading.at_us
+            if ok:
+                age_us = now_us - at_us
                 if not age_us >= 0:  # from the future: a clock went back, nothing is known
                     begins_us, ends_us = -_EVER_US, at_us - 1
                 elif max_age_us is not None and not age_us <= max_age_us:
@@ -166,3 +160,4 @@ _CONCERNED: Final = {
 }
 _ALL_GOOD: Final = dict.fromkeys(Input, Quality.GOOD)
 _EVER_US: Final = 2**63  # beyond every time there is
+_NEVER: Final = (0, False, "never seen")

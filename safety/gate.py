@@ -23,6 +23,9 @@ from safety.reasons import HostReason, reason
 
 _H = HostReason
 
+_NOTHING: Final = frozenset[Refusal]()
+_PRESSED: Final = frozenset({Refusal.FOOT_HELD})
+
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
@@ -123,10 +126,10 @@ def granting_refused(s: Situation) -> tuple[Reason, ...]:
     return tuple(_any_permit(s, State.READY)) + tuple(_not_granted(s))
 
 
-def _any_permit(s: Situation, *wanted: State) -> Iterator[Reason]:
+def _any_permit(s: Situation, *wanted: State, effect: frozenset[Refusal] = _NOTHING) -> Iterator[Reason]:
     yield from _common(s)
     yield from _state(s, *wanted)
-    yield from _device_ready(s)
+    yield from _device_ready(s, effect)
     yield from _plan_matches(s)
 
 
@@ -141,7 +144,10 @@ def _permits(message: Message, s: Situation) -> Iterator[Reason]:
     # A repetition of the very message whose answer is awaited is no second one, and its effect may show.
     first = message != s.in_flight
     wanted, shown = _STATES[isinstance(message, Grant)]
-    yield from _any_permit(s, *wanted, *(() if first else shown))
+    # Once the device holds this very permit the foot may be down: the repetition only asks for the answer.
+    held = isinstance(message, Grant) and s.device is not None and s.device.permit_id == message.permit_id
+    effect = _PRESSED if held and not first else _NOTHING
+    yield from _any_permit(s, *wanted, *(() if first else shown), effect=effect)
     # Looked up by field name: whatever permits and names a field must name it as the plan and the device do.
     for field, want, which in _expectations(s):
         got = getattr(message, field, want)
@@ -241,11 +247,11 @@ _NOT_A_BLOCK: Final[dict[Beam, frozenset[Refusal]]] = {
 }
 
 
-def _device_ready(s: Situation) -> Iterator[Reason]:
+def _device_ready(s: Situation, effect: frozenset[Refusal]) -> Iterator[Reason]:
     if s.device is None:
         return
     beam = s.plan.plan.beam if s.plan else Beam.APERTURE
-    blocks = s.device.blocks - _NOT_A_BLOCK[beam]
+    blocks = s.device.blocks - _NOT_A_BLOCK[beam] - effect
     if blocks:
         yield reason(_H.BLOCK, _names(blocks))
     if not s.device.calibrated:

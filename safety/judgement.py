@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocols.fields import U32_MAX, Int
+from protocols.frozen import quick
 from protocols.messages import PulseFlag, PulseReport, Telemetry, layout
 
 ENERGY_TRIP_PERCENT: Final = 15  # REQ-018: meters are good to +-5 %, so that +-20 % true is never left
@@ -54,6 +55,7 @@ _BAD_FLAGS: Final = frozenset(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What was found in a report; `text` says it with the figures."""
@@ -84,9 +86,9 @@ def judge(report: PulseReport) -> Judgement:
     """
     if PulseFlag.UNKNOWN in report.flags:
         return Judgement(frozenset(), report)
-    found = set(_energy(report))
+    found = _energy(report)
     if report.flags & _BAD_FLAGS:
-        found.add(Finding.DEVICE_FLAG)
+        found.append(Finding.DEVICE_FLAG)
     return Judgement(frozenset(found), report)
 
 

@@ -54,6 +54,9 @@ class Mirrored(NamedTuple):  # made with every Status
     ended: Permit | None = None
 
 
+_AS_BOOKED: Final = Mirrored()
+
+
 class PermitBooks:
     """What this host armed and permitted."""
 
@@ -145,7 +148,7 @@ class PermitBooks:
         light = ""
         if status.state is State.EMITTING and not (ours_held or closing_held):
             light = f"EMITTING under permit {held}, which is not ours"
-        return Mirrored(light, state, left, ended)
+        return Mirrored(light, state, left, ended) if light or state or left or ended else _AS_BOOKED
 
     def pulse(self, report: PulseReport) -> tuple[str, str, Permit | None]:
         """Book one new pulse: what makes it unpermitted, what differs from its permit, and the permit."""
@@ -195,6 +198,8 @@ class PermitBooks:
     @staticmethod
     def _differs(permit: Permit, grant: Grant, report: PulseReport) -> str:
         got, granted = _as_set(report), _as_set(grant)
+        if got == granted and report.set_energy_uj == permit.set_energy_uj:
+            return ""
         wrong = [
             f"{name} {is_now} instead of {permitted}"
             for name, is_now, permitted in zip(_AS_SET, got, granted, strict=True)

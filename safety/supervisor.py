@@ -25,7 +25,7 @@ from protocols.messages import (
 )
 from protocols.refusals import Reason
 from protocols.requests import Arm, CommitSetpoint, Counters, Grant, Reply, Setpoint, Standby
-from protocols.states import ARMED
+from protocols.states import ARMED, State
 from safety import gate
 from safety.freshness import Consequence, Input, Quality, not_good
 from safety.gate import LinkFacts, LoadedPlan
@@ -39,6 +39,8 @@ from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow, Su
 from safety.reasons import HostReason, reason
 
 LOOP_LAG_MAX_US: Final = 100_000  # [C] two heartbeats; the permit lives for four
+_STATUS, _TICK, _LOOP = Input.STATUS, Input.TICK, Input.LOOP  # looked up with every message or beat
+_NAMES: Final = {state: state.name for state in State}
 _NO_LIGHT: Final = frozenset({PulseFlag.SKIPPED, PulseFlag.MISSING})
 
 
@@ -106,11 +108,11 @@ class Supervisor:
     def tick(self, now_us: int) -> list[Reaction]:
         """Look at what is due; to be called every heartbeat period or more often."""
         known, reactions = self._known, list[Reaction]()
-        if self.quality(Input.TICK, now_us) is not Quality.GOOD and known.armed:
-            age_us = known.freshness.view(Input.TICK, now_us).age_us
+        if known.freshness.qualities(now_us)[_TICK] is not Quality.GOOD and known.armed:
+            age_us = known.freshness.view(_TICK, now_us).age_us
             if age_us is not None:
                 reactions += self._trip(LatchId.LOOP_LAG, f"{age_us} us between two ticks", now_us)
-        known.freshness.note(Input.TICK, now_us)
+        known.freshness.note(_TICK, now_us)
         if known.link is None:
             return reactions
         stale = not_good(known.freshness.qualities(now_us), Consequence.TRIPS)
@@ -125,7 +127,7 @@ class Supervisor:
     def loop_lag(self, lag_us: float, now_us: int) -> list[Reaction]:
         """Take the measured lag of the event loop."""
         ok = 0 <= lag_us <= self._loop_lag_max_us  # NaN fails
-        self._known.freshness.note(Input.LOOP, now_us, ok=ok, text=f"{lag_us} us")
+        self._known.freshness.note(_LOOP, now_us, ok=ok, text=f"{lag_us} us")
         if ok or not self._known.armed:
             return []
         return self._trip(LatchId.LOOP_LAG, f"the event loop lagged {lag_us} us", now_us)
@@ -298,7 +300,7 @@ class Supervisor:
         if before is not None and status.device_time_us < before.device_time_us:
             return self._trip(LatchId.BAD_INPUT, "the device's clock went back", now_us)
         known.device = status
-        known.freshness.note(Input.STATUS, now_us, text=status.state.name)
+        known.freshness.note(_STATUS, now_us, text=_NAMES[status.state])
         reactions = self._device_fault(status, now_us)
         problem = known.sequence.told(status.pulse_number, now_us)
         if problem:

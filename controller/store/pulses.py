@@ -59,6 +59,11 @@ class PulseReads(SessionReads, OutboxReads):
         )
         return None if row is None else _pulse(row)
 
+    def has_pulse(self, device_serial: str, pulse_number: int) -> bool:
+        """Whether this pulse was recorded."""
+        sql = "SELECT 1 FROM pulse WHERE device_serial = ? AND pulse_number = ?"
+        return self._row(sql, (device_serial, pulse_number)) is not None
+
     def pulses(self, device_serial: str, *, after: int = 0, limit: int = 1000) -> list[PulseRecord]:
         """Return the pulses with numbers beyond `after`, in their order."""
         rows = self._rows(
@@ -67,14 +72,33 @@ class PulseReads(SessionReads, OutboxReads):
         )
         return [_pulse(row) for row in rows]
 
+    def pulse_numbers(self, device_serial: str, *, after: int) -> list[int]:
+        """Return the recorded numbers beyond `after`, in their order."""
+        rows = self._rows(
+            "SELECT pulse_number FROM pulse WHERE device_serial = ? AND pulse_number > ? "
+            "ORDER BY pulse_number",
+            (device_serial, after),
+        )
+        return [number for (number,) in rows]
+
     def session_pulses(self, session_id: str) -> Iterator[PulseRecord]:
         """Yield the pulses of a session, in their order."""
         sql = "SELECT * FROM pulse WHERE session_id = ? ORDER BY pulse_number"
         return map(_pulse, self._stream(sql, (session_id,)))
 
     def count_pulses(self, device_serial: str) -> int:
-        """Return how many pulses of the device are recorded."""
+        """Return how many pulses of the device are recorded, counted one by one."""
         return self._number("SELECT count(*) FROM pulse WHERE device_serial = ?", (device_serial,))
+
+    def total_pulses(self, device_serial: str) -> int:
+        """Return the same, without counting again those that are noted as complete."""
+        baseline, complete_to = self._complete(device_serial)
+        elsewhere = self._number(
+            "SELECT (SELECT count(*) FROM pulse WHERE device_serial = ?1 AND pulse_number <= ?2)"
+            " + (SELECT count(*) FROM pulse WHERE device_serial = ?1 AND pulse_number > ?3)",
+            (device_serial, baseline, complete_to),
+        )
+        return complete_to - baseline + elsewhere
 
     def highest_pulse(self, device_serial: str) -> int | None:
         """Return the highest recorded pulse number, None without any."""
@@ -106,6 +130,13 @@ class PulseReads(SessionReads, OutboxReads):
             PulseRange(first, min(last, device_counter)) for first, last in gaps if first <= device_counter
         ]
 
+    def _complete(self, device_serial: str) -> tuple[int, int]:
+        """The baseline of a device, and the number up to which all beyond it are noted as recorded."""
+        row = self._row("SELECT baseline_pulse, complete_to FROM device WHERE serial = ?", (device_serial,))
+        return (
+            (0, 0) if row is None else (row["baseline_pulse"], max(row["baseline_pulse"], row["complete_to"]))
+        )
+
     def verify_pulses(self) -> list[str]:
         """Return every difference between the pulse table and the audit's entries about pulses."""
         differences = []
@@ -122,6 +153,13 @@ class PulseReads(SessionReads, OutboxReads):
                 differences.append(
                     f"pulse {number} of device {serial} is recorded otherwise than in the audit"
                 )
+        noted = self._rows("SELECT serial, complete_to FROM device WHERE complete_to > baseline_pulse")
+        for serial, complete_to in noted:
+            differences += [
+                f"pulses {gap.first} to {gap.last} of device {serial} have no record, although it was noted "
+                f"that none is missing up to {complete_to}"
+                for gap in self.missing_pulses(serial, device_counter=complete_to)
+            ]
         unaudited = self._number("SELECT count(*) FROM pulse") - (audited - without_record)
         if unaudited > 0:
             differences.append(f"{unaudited} pulses have a record but no entry in the audit")
@@ -138,7 +176,8 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
         with self.transaction():
             now = self._now()
             self._run(
-                "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (serial) DO UPDATE SET "
+                "INSERT INTO device (serial, model, firmware, simulated, identity, baseline_pulse, "
+                "first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (serial) DO UPDATE SET "
                 "model = excluded.model, firmware = excluded.firmware, simulated = excluded.simulated, "
                 "identity = excluded.identity, last_seen = excluded.last_seen",
                 (
@@ -154,6 +193,24 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
             )
             kept = self.device(device.serial)
         return kept or device
+
+    def mark_complete(self, device_serial: str) -> int:
+        """Return up to which number no pulse of the device lacks a record, counted from its baseline.
+
+        It is noted in the same step, so that what was looked at once is not looked at again. Of a device
+        that is not recorded nothing is noted.
+        """
+        with self.transaction():
+            _, complete_to = self._complete(device_serial)
+            if self.has_pulse(device_serial, complete_to + 1):
+                complete_to = self._number(  # the next, one after the other, that has no successor
+                    "SELECT pulse_number FROM pulse AS this WHERE device_serial = ?1 AND pulse_number > ?2 "
+                    "AND NOT EXISTS (SELECT 1 FROM pulse WHERE device_serial = ?1 "
+                    "AND pulse_number = this.pulse_number + 1) ORDER BY pulse_number LIMIT 1",
+                    (device_serial, complete_to),
+                )
+            self._run("UPDATE device SET complete_to = ? WHERE serial = ?", (complete_to, device_serial))
+        return complete_to
 
     def record_pulses(self, pulses: Sequence[PulseRecord]) -> int:
         """Record pulses with audit entries, messages and session progress; return how many are new.
@@ -223,7 +280,7 @@ def _plain(pulse: PulseRecord) -> dict[str, Any]:
     for name in _REALS:
         if values[name] is not None:
             values[name] += 0.0  # as SQLite gives it back: 200 as 200.0, and without a negative zero
-    values["flags"] = ",".join(sorted(pulse.flags))
+    values["flags"] = ",".join(sorted(pulse.flags)) if pulse.flags else ""
     values["aperture"] = int(pulse.aperture)
     values["unknown"] = int(pulse.unknown)
     values["wall_time"] = rfc3339(pulse.wall_time)

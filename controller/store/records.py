@@ -2,14 +2,14 @@
 
 import enum
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.store.errors import RecordRefused
-from protocols.frozen import quick
+from protocols.frozen import compiled, quick
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,7 +23,7 @@ def rfc3339(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise RecordRefused(f"the time {moment!r} has no time zone", "pass an aware datetime")
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def moment(text: str) -> datetime:
@@ -83,7 +83,8 @@ class PulseRecord:
     coolant_c: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        if not _surely_right(self):
+            _check(self)
         if self.pulse_number not in PULSE_NUMBERS:
             raise _refused(self, "pulse_number", f"1 to {PULSE_NUMBERS[-1]}")
         for flag in self.flags:
@@ -366,6 +367,26 @@ def _check(record: "DataclassInstance") -> None:
                 raise _refused(record, name, "a signed 64-bit number")
         elif value == "" and name != "handpiece":
             raise _refused(record, name, "not empty")
+
+
+def _at_a_glance(cls: type) -> Callable[[Any], bool]:
+    """A function that is True only of what `_check` accepts; for a record that is made with every pulse."""
+    looks: dict[object, str] = {
+        bool: "({0} is True or {0} is False)",
+        int: f"type({{0}}) is int and {-(2**63)} <= {{0}} < {2**63}",
+        float: "type({0}) is float and -inf < {0} < inf",
+        str: "type({0}) is str and {0}",
+        str | None: "({0} is None or type({0}) is str and {0})",
+        float | None: "({0} is None or type({0}) is float and -inf < {0} < inf)",
+    }
+    looked_at = [field for field in fields(cls) if field.type in looks]
+    lines = [f"{field.name} = record.{field.name}" for field in looked_at]
+    verdict = " and ".join(looks[field.type].format(field.name) for field in looked_at)
+    known = {"type": type, "int": int, "float": float, "str": str, "inf": math.inf}
+    return compiled("surely_right(record)", [*lines, f"return bool({verdict})"], known | {"bool": bool})
+
+
+_surely_right = _at_a_glance(PulseRecord)
 
 
 def _refused(record: object, name: str, allowed: str) -> RecordRefused:

@@ -195,5 +195,8 @@ _OPERATORS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS)
+# Every pulse from the baseline up to here has a record; pulses are never removed, so this holds for ever.
+_COMPLETE = ("ALTER TABLE device ADD COLUMN complete_to INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS, _COMPLETE)
 """Step n (from 1) leads from schema n - 1 to schema n."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from controller.store.errors import StoreError
@@ -47,7 +48,7 @@ class StoreWriter:
         """Do `work(store, *args, **kwargs)` after all handed over before; return or raise what it does."""
         if self._closed:
             raise StoreError("the store is closed", "the program is ending; nothing was recorded")
-        return await self._queue(lambda: work(self._store, *args, **kwargs))
+        return await self._queue(partial(work, self._store, *args, **kwargs))
 
     async def close(self) -> None:
         """Finish what was handed over, then close the store; closing again does nothing."""
@@ -66,13 +67,13 @@ class StoreWriter:
 
     async def _queue(self, work: Callable[[], T]) -> T:
         self._pending += 1
+        if self._executor is None:
+            return await self._inline(work)  # at once: nothing waits, so there is no room to wait for
         try:
             await self._room.acquire()  # First come, first served.
         except BaseException:
             self._pending -= 1
             raise
-        if self._executor is None:
-            return await self._inline(work)
         future = asyncio.get_running_loop().run_in_executor(self._executor, work)
         future.add_done_callback(self._done)
         try:
@@ -95,9 +96,9 @@ class StoreWriter:
                 _report_unheard(failure)
                 raise
             finally:
-                self._done()
+                self._pending -= 1
 
-    def _done(self, _: object = None) -> None:
+    def _done(self, _: object) -> None:
         self._pending -= 1
         self._room.release()
 

@@ -3,14 +3,18 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from click.testing import Result
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+DONE = {"outcome": "done", "reasons": [], "text": ""}
+Picolase = Callable[..., Result]
 
 LASER = {
     "device_time_s": 12.5,

@@ -65,7 +65,7 @@ async def test_a_trip_keeps_30_seconds_before_and_2_after(desk: Desk) -> None:
         desk.box.note("event", f"second {second}")
         desk.traffic.append(Chunk(now_us(), Direction.IN, bytes([second])))
         await asyncio.sleep(1)
-    desk.box.note("message", Heartbeat(7, Intent.ARMED))
+    desk.box.message(Heartbeat(7, Intent.ARMED), now_us())
     desk.box.trip("the door")
     await asyncio.sleep(1)
     desk.box.note("event", "after it")

@@ -1,3 +1,5 @@
+"""The embedded broker: what it delivers and keeps, and the program around it."""
+
 import asyncio
 import importlib.metadata
 import json

@@ -29,10 +29,10 @@ PLAN = Path(__file__).parents[2] / "plans" / "tattoo-forearm.toml"
 
 OBEDIENT = "import sys; print('ready', flush=True); sys.stdin.read()"
 STUBBORN = (
-    "import signal, sys, time\n"
+    "import signal\n"
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "print('ready', flush=True)\n"
-    "while True: time.sleep(60)\n"
+    "while True: signal.pause()\n"
 )
 
 

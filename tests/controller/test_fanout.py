@@ -1,3 +1,5 @@
+"""The fan-out: order, full queues, and listeners who come and go."""
+
 import asyncio
 
 import pytest

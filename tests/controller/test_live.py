@@ -118,6 +118,8 @@ def test_the_session_shows_each_series() -> None:
     bars = [line for line in lines.splitlines() if "of 20" in line]
     assert [line.count("█") for line in bars] == [40, 10, 0]
     assert [line.count("░") for line in bars] == [0, 30, 40]
+    overdone = text(picture(told(session=session | {"series_done": [25, 0, 0]})))
+    assert overdone.count("█") == 40
     assert "REHEARSAL" not in lines
     assert "REHEARSAL" in text(picture(told(session=session | {"rehearsal": True})))
 
@@ -319,6 +321,15 @@ async def test_without_a_terminal_staleness_is_told_when_it_begins_and_when_it_e
     assert text_.count("live again") == 1
 
 
+async def test_what_was_never_heard_does_not_become_stale() -> None:
+    file, clock = io.StringIO(), Clock()
+    view = View(Console(file=file, width=200), Picture(0), clock)
+    clock.us = 60 * SECOND
+    async with view.shown():
+        pass
+    assert file.getvalue() == ""
+
+
 async def test_on_a_terminal_the_view_is_drawn_and_its_last_state_stays() -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=150, height=50, color_system=None)
@@ -337,15 +348,17 @@ async def test_a_patient_view_goes_on_after_the_daemon_came_back() -> None:
         calls += 1
         if calls < 3:
             raise NotReachable("gone")
-        yield told(laser_state="ready")
+        yield told(laser_state="standby" if calls == 3 else "ready")
+        raise NotReachable("gone again")
 
     file = io.StringIO()
     view = View(Console(file=file, width=200), Picture(0), Clock())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("controller.live.RETRY_S", 0)
         await follow(view, stream, lambda made: made.state == "ready", patient=True)
-    assert calls == 3
-    assert file.getvalue().count("gone") == 1, "repeats say nothing new"
+    assert calls == 4
+    assert file.getvalue().count("gone;") == 1, "repeats say nothing new"
+    assert file.getvalue().count("gone again;") == 1, "after a word of the daemon it is new"
 
 
 async def test_an_impatient_view_ends_with_the_daemon() -> None:

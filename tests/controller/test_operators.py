@@ -149,6 +149,7 @@ def test_the_same_letters_match_however_the_keyboard_composes_them() -> None:
     composed, apart = (unicodedata.normalize(form, "Zimt-Käse-Öl") for form in ("NFC", "NFD"))
     assert composed != apart
     assert password_matches(hash_password(composed), apart)
+    assert password_matches(hash_password("Tafelöl-2030"), "Ｔafelöl-２０３０")  # noqa: RUF001  # of full width
 
 
 def test_a_damaged_hash_matches_nothing() -> None:

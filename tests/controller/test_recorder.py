@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.recorder import CAPACITY, Event, Recorder, grant_id, record_of
+from controller.recorder import CAPACITY, MARK_EVERY, Event, Recorder, grant_id, record_of
 from controller.store import (
     DeviceRecord,
     EventKind,
@@ -164,6 +164,8 @@ async def test_another_content_under_a_known_number_is_trouble_and_the_first_sta
     assert kept is not None
     assert kept.monitor_a_mj == 174.0
     assert desk.acknowledged[-1] == 3
+    await desk.take(report(1, monitor_a_uj=1))
+    assert len(desk.troubles) == 1, "the device repeats it; once is enough to say"
 
 
 # -- a disk that fails
@@ -177,7 +179,7 @@ async def test_nothing_is_acknowledged_while_the_disk_is_full_and_all_comes_righ
     while not desk.store_said.count(False):
         number += 1
         desk.recorder.pulse(report(number), 0)
-        desk.recorder.event(event("x" * 2_000))
+        desk.recorder.event(event(f"{number} {'x' * 2_000}"))
         await asyncio.sleep(0.01)
     on_disk = desk.numbers
     assert desk.acknowledged[-1] <= on_disk[-1] < number
@@ -185,7 +187,8 @@ async def test_nothing_is_acknowledged_while_the_disk_is_full_and_all_comes_righ
     desk.store.free_disk()
     await asyncio.sleep(1)
     assert desk.store_said[-1] is True
-    assert "kept" in {one.text for one in desk.records.reader.events()}
+    texts = [one.text.split()[0] for one in reversed(desk.records.reader.events())]
+    assert texts == [*map(str, range(2, number + 1)), "kept"], "each event once, in its order"
     assert not desk.recorder.balanced  # the pulse is the device's to repeat
     await desk.take(*[report(again) for again in range(on_disk[-1] + 1, number + 1)])
     assert desk.numbers == list(range(1, number + 1))
@@ -227,6 +230,25 @@ async def test_a_device_that_is_known_goes_on_where_its_records_end(desk: Desk) 
     assert desk.recorder.balanced
 
 
+async def test_pulses_of_the_laser_before_do_not_count_for_the_one_that_is_there_now(desk: Desk) -> None:
+    await desk.connect()
+    desk.store.fill_disk()
+    while not desk.store_said.count(False):
+        desk.recorder.event(event("x" * 2_000))
+        await asyncio.sleep(0.01)
+    desk.recorder.pulse(report(1), 0)  # waits for the disk
+    desk.recorder.acknowledging(None)
+    desk.store.free_disk()
+    desk.store.save_device(replace(DEVICE, serial="PL755-0002"))
+    assert await desk.recorder.connected("PL755-0002", replace(COUNTERS, pulse_number=2)) is None
+    acknowledged: list[int] = []
+    desk.recorder.acknowledging(acknowledged.append)
+    await desk.recorder.drain()
+    assert desk.numbers == [1]
+    assert acknowledged == []
+    assert desk.recorder.books.missing == 2
+
+
 async def test_a_device_with_a_past_elsewhere_begins_at_its_baseline(desk: Desk) -> None:
     desk.store.save_device(replace(DEVICE, baseline_pulse=100))
     counters = replace(COUNTERS, pulse_number=102, acknowledged=100, reports_waiting=2)
@@ -235,6 +257,26 @@ async def test_a_device_with_a_past_elsewhere_begins_at_its_baseline(desk: Desk)
     await desk.take(report(101), report(102))
     assert (desk.numbers, desk.acknowledged[-1]) == ([101, 102], 102)
     assert desk.recorder.balanced
+
+
+async def test_how_far_the_record_is_complete_is_noted_with_the_pulses_themselves(desk: Desk) -> None:
+    first = MARK_EVERY - 2
+    desk.store.save_device(replace(DEVICE, baseline_pulse=first - 1))
+    await desk.recorder.connected(SERIAL, replace(COUNTERS, pulse_number=first - 1))
+    desk.recorder.acknowledging(desk.acknowledged.append)
+
+    def noted() -> int:
+        (number,) = desk.store._rows("SELECT complete_to FROM device")[0]
+        return int(number)
+
+    await desk.take(report(first), report(first + 1))
+    assert noted() == first - 1  # as it was connected
+    await desk.take(report(MARK_EVERY), report(MARK_EVERY + 1))
+    assert noted() == MARK_EVERY
+    again = await desk.recorder.connected(SERIAL, replace(COUNTERS, pulse_number=MARK_EVERY + 1))
+    assert again == noted() == MARK_EVERY + 1
+    assert desk.recorder.books.recorded == 4
+    assert desk.store.check() == []
 
 
 async def test_giving_up_a_gap_says_how_much_it_was_and_goes_on_behind_it(desk: Desk) -> None:

@@ -1,54 +1,20 @@
-"""Pulses: each exactly once, never changed, with its audit entry, its message and its session's progress."""
+"""Pulses: each exactly once, never changed, with its audit entry, message and progress."""
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.store import (
-    DeviceRecord,
-    PulseConflict,
-    PulseRange,
-    PulseRecord,
-    RecordRefused,
-    SessionState,
-    Store,
-)
+from controller.store import DeviceRecord, PulseConflict, PulseRecord, RecordRefused, SessionState, Store
+from tests.controller.pulse_records import NOW, PULSE, SERIAL, new_store
 
-NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
-SERIAL = "PL-0001"
 PLAN: dict[str, object] = {"preset": "T001", "pulses": 100}
 SHA = "ab" * 32
-
-PULSE = PulseRecord(
-    device_serial=SERIAL,
-    pulse_number=1,
-    device_boot=7,
-    permit_id=42,
-    series=3,
-    device_time_us=123_456_789,
-    set_energy_mj=200.0,
-    monitor_a_mj=199.5,
-    monitor_b_mj=198.0,
-    pulse_width_ps=748.0,
-    wavelength_nm=755,
-    mode_width_ps=750,
-    spot_mm=6.0,
-    handpiece="zoom",
-    flags=frozenset({"first"}),
-    aperture=True,
-    unknown=False,
-    fluence_j_cm2=0.7,
-    session_id=None,
-    wall_time=NOW,
-    mono_us=5_000_000,
-)
 
 
 def changed(name: str, value: Any) -> PulseRecord:
@@ -56,18 +22,6 @@ def changed(name: str, value: Any) -> PulseRecord:
 
 
 HOST_SIDE = {"session_id", "wall_time", "mono_us", "fluence_j_cm2"}
-
-
-def new_store(baseline: int = 0) -> Store:
-    store = Store.in_memory(wall_clock=lambda: NOW)
-    store.save_device(DeviceRecord(SERIAL, "PL-200", "1.0", True, {"spots_mm": [6, 8]}, baseline))
-    return store
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with new_store() as made:
-        yield made
 
 
 def open_session(store: Store, session_id: str = "s1", planned: int = 100) -> None:
@@ -160,6 +114,31 @@ def test_a_whole_number_beyond_64_bits_is_refused_by_name(name: str) -> None:
         changed(name, 2**63)
 
 
+ODD = (
+    None, True, False, "", "x", math.nan, math.inf, -math.inf, 1.5, -0.0,
+    0, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [field.name for field in fields(PulseRecord) if field.name not in {"pulse_number", "flags", "wall_time"}],
+)
+def test_whatever_a_field_should_hold_nothing_is_refused_but_what_means_nothing(name: str) -> None:
+    for value in ODD:
+        if isinstance(value, str):
+            right = value == "x" or name == "handpiece"
+        elif value is None or isinstance(value, bool):
+            right = True
+        else:
+            right = math.isfinite(value) and (isinstance(value, float) or -(2**63) <= value < 2**63)
+        if right:
+            assert getattr(changed(name, value), name) is value
+        else:
+            with pytest.raises(RecordRefused, match=f"PulseRecord.{name} is"):
+                changed(name, value)
+
+
 def test_a_flag_that_could_not_be_told_from_two_is_refused() -> None:
     with pytest.raises(RecordRefused, match="flags"):
         replace(PULSE, flags=frozenset({"a,b"}))
@@ -222,6 +201,13 @@ def test_each_device_counts_for_itself(store: Store) -> None:
     assert store.count_pulses(SERIAL) == store.count_pulses("PL-0002") == 1
 
 
+def test_a_pulse_is_there_for_its_own_device_and_number_alone(store: Store) -> None:
+    store.record_pulse(PULSE)
+    numbers = range(PULSE.pulse_number + 2)
+    assert [store.has_pulse(SERIAL, number) for number in numbers] == [False, True, False]
+    assert not store.has_pulse("PL-0002", PULSE.pulse_number)
+
+
 def test_a_pulse_of_an_unknown_device_or_session_is_refused_and_leaves_nothing(store: Store) -> None:
     with pytest.raises(RecordRefused, match="save the device"):
         store.record_pulses([PULSE, replace(PULSE, device_serial="nobody")])
@@ -246,41 +232,6 @@ def test_a_recorded_pulse_can_be_neither_changed_nor_removed(store: Store) -> No
         with pytest.raises(RecordRefused, match="never"):
             store._run(sql)
     assert store.pulses(SERIAL) == [PULSE]
-
-
-def missing_by_hand(numbers: set[int], after: int, last: int) -> set[int]:
-    return {number for number in range(after + 1, last + 1) if number not in numbers}
-
-
-@given(st.sets(st.integers(1, 30)), st.integers(0, 12), st.none() | st.integers(0, 35))
-def test_the_missing_pulses_are_those_between_baseline_and_counter_without_a_record(
-    numbers: set[int], baseline: int, counter: int | None
-) -> None:
-    with new_store(baseline) as store:
-        store.record_pulses([replace(PULSE, pulse_number=number) for number in numbers])
-        ranges = store.missing_pulses(SERIAL, device_counter=counter)
-        found = [number for gap in ranges for number in range(gap.first, gap.last + 1)]
-        last = counter if counter is not None else max(numbers, default=0)
-        assert found == sorted(missing_by_hand(numbers, baseline, last))
-        assert sum(map(len, ranges)) == len(found)
-        again = store.missing_pulses(SERIAL, after=20, device_counter=counter)
-        assert {n for gap in again for n in range(gap.first, gap.last + 1)} == missing_by_hand(
-            numbers, 20, last
-        )
-
-
-def test_gaps_are_told_as_ranges(store: Store) -> None:
-    store.record_pulses([replace(PULSE, pulse_number=number) for number in (1, 2, 5, 9)])
-    assert store.missing_pulses(SERIAL) == [PulseRange(3, 4), PulseRange(6, 8)]
-    assert store.missing_pulses(SERIAL, device_counter=11)[-1] == PulseRange(10, 11)
-    assert store.missing_pulses("nobody") == []
-
-
-def test_the_baseline_of_the_first_time_stands(store: Store) -> None:
-    again = store.save_device(DeviceRecord(SERIAL, "PL-200", "1.1", True, {"new": 1}, 500))
-    assert again == DeviceRecord(SERIAL, "PL-200", "1.1", True, {"new": 1}, 0)
-    assert store.device(SERIAL) == again
-    assert store.device("nobody") is None
 
 
 def test_a_sessions_progress_is_the_sum_of_its_pulses(store: Store) -> None:

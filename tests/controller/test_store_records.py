@@ -1,10 +1,8 @@
-"""Audit, commands, sessions, events, calibrations, incidents, outbox, retention."""
+"""Audit, commands, events, calibrations, incidents, outbox: what is kept, and what is refused."""
 
-import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -14,45 +12,12 @@ from controller.store import (
     CommandOutcome,
     DeviceRecord,
     EventKind,
-    Pruned,
-    PulseRecord,
     RecordRefused,
-    Role,
-    SessionState,
     Severity,
     Store,
-    moment,
-    rfc3339,
 )
 from safety.audit import BreakKind, Head
-
-SERIAL = "PL-0001"
-START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    now: datetime = field(default=START)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(clock: Clock) -> Iterator[Store]:
-    with Store.in_memory(wall_clock=clock) as made:
-        made.save_device(DeviceRecord(SERIAL, "PL-200", "1.0", True, {}, 0))
-        yield made
-
-
-def audited(store: Store) -> list[tuple[str, str, dict[str, object]]]:
-    return [(entry.kind, entry.actor, json.loads(entry.body)) for entry in store.audit_entries()]
-
+from tests.controller.stored import SERIAL, START, Clock, audited, pulse
 
 # --- audit
 
@@ -217,115 +182,6 @@ def test_a_command_id_is_used_once_and_must_be_known(store: Store) -> None:
             use()
 
 
-# --- sessions
-
-
-def opened(store: Store, session_id: str, planned: int = 10) -> None:
-    store.open_session(
-        session_id,
-        device_serial=SERIAL,
-        operator="ann",
-        plan={"preset": "T001"},
-        plan_sha256="0" * 64,
-        planned_pulses=planned,
-        now_us=0,
-    )
-
-
-ALLOWED_STEPS = {
-    ("open", "interrupted"),
-    ("open", "done"),
-    ("open", "abandoned"),
-    ("interrupted", "open"),
-    ("interrupted", "done"),
-    ("interrupted", "abandoned"),
-}
-
-
-@pytest.mark.parametrize("before", SessionState)
-@pytest.mark.parametrize("after", SessionState)
-def test_a_session_moves_only_along_its_steps(
-    store: Store, before: SessionState, after: SessionState
-) -> None:
-    opened(store, "s1")
-    if before is not SessionState.OPEN:
-        store.move_session("s1", before, actor="ann", now_us=1)
-    if (before.value, after.value) in ALLOWED_STEPS:
-        session = store.move_session("s1", after, actor="ann", now_us=2)
-        assert session == store.session("s1")
-        assert session.state is after
-        assert (session.ended is not None) == (after.value in ("done", "abandoned"))
-        assert audited(store)[-1][0] == f"session.{after.value}"
-    else:
-        with pytest.raises(RecordRefused, match="cannot become"):
-            store.move_session("s1", after, actor="ann", now_us=2)
-        assert store.session("s1").state is before
-
-
-def test_a_session_keeps_its_plan(store: Store) -> None:
-    opened(store, "s1")
-    session = store.session("s1")
-    assert (session.plan, session.plan_sha256) == ({"preset": "T001"}, "0" * 64)
-    assert (session.operator, session.device_serial, session.planned_pulses) == ("ann", SERIAL, 10)
-    assert (session.started, session.ended) == (START, None)
-    assert store.sessions() == [session]
-
-
-def test_a_device_has_one_open_session_at_most(store: Store) -> None:
-    opened(store, "s1")
-    with pytest.raises(RecordRefused, match="'s1' of device PL-0001 is still open"):
-        opened(store, "s2")
-    store.move_session("s1", SessionState.INTERRUPTED, actor="ann", now_us=1)
-    opened(store, "s2")
-    with pytest.raises(RecordRefused):
-        store.move_session("s1", SessionState.OPEN, actor="ann", now_us=2)
-    assert store.session("s1").state is SessionState.INTERRUPTED
-
-
-@pytest.mark.parametrize(("planned", "sha"), [(0, "0" * 64), (-1, "0" * 64), (10, "short")])
-def test_a_session_without_a_meaning_is_refused(store: Store, planned: int, sha: str) -> None:
-    with pytest.raises(RecordRefused):
-        store.open_session(
-            "s1",
-            device_serial=SERIAL,
-            operator="a",
-            plan={},
-            plan_sha256=sha,
-            planned_pulses=planned,
-            now_us=0,
-        )
-    assert store.sessions() == []
-    assert store.audit_head() is None
-
-
-def test_what_can_be_resumed_is_the_newest_unfinished_session(store: Store, clock: Clock) -> None:
-    def resumable() -> str | None:
-        session = store.resumable_session(SERIAL)
-        return None if session is None else session.id
-
-    assert resumable() is None
-    opened(store, "s1")
-    assert resumable() == "s1"  # Found open after a crash.
-    store.move_session("s1", SessionState.INTERRUPTED, actor="ann", now_us=1)
-    clock.now -= timedelta(days=1)  # "Newest" means recorded last, whatever the wall clock says.
-    opened(store, "s2", planned=1)
-    store.move_session("s2", SessionState.INTERRUPTED, actor="ann", now_us=1)
-    assert resumable() == "s2"
-    store.record_pulses([pulse(1, session_id="s2")])
-    assert resumable() == "s1"  # Nothing is left of s2.
-    store.move_session("s1", SessionState.ABANDONED, actor="ann", now_us=1)
-    assert resumable() is None
-    with pytest.raises(RecordRefused, match="s9"):
-        store.session("s9")
-
-
-def pulse(number: int, session_id: str | None = None) -> PulseRecord:
-    return PulseRecord(
-        SERIAL, number, 1, 1, 1, 0, 200.0, 200.0, 200.0, 750.0, 755, 750, 6.0, "zoom", frozenset(),
-        True, False, 0.7, session_id, START, 0,
-    )  # fmt: skip
-
-
 # --- events, calibrations, incidents
 
 
@@ -428,118 +284,3 @@ def test_without_a_broker_nothing_is_kept_for_it(clock: Clock) -> None:
         store.record_event(EventKind.FAULT, Severity.ERROR, "x", actor="x", now_us=0)
         assert store.outbox_depth() == 0
         assert store.count_pulses(SERIAL) == 1
-
-
-# --- retention
-
-
-def test_retention_removes_old_events_incidents_and_messages_and_nothing_else(
-    store: Store, clock: Clock
-) -> None:
-    def fill(prefix: str) -> None:
-        for number in range(1500):
-            store._run(
-                "INSERT INTO event (wall_time, mono_us, kind, severity, actor, text, body) "
-                "VALUES (?, 0, 'link', 'info', 'x', ?, '{}')",
-                (rfc3339(clock.now), f"{prefix}{number}"),
-            )
-        for number in range(30):
-            store.save_incident(f"{prefix}{number}", "x", {}, now_us=0)
-        store.outbox_put("event", {})
-
-    with store.transaction():
-        fill("old")
-        opened(store, "s1")
-        store.record_pulses([pulse(1, "s1")])
-        store.begin_command("c1", "arm", {}, actor="ann", now_us=0)
-        store.insert_operator("ann", Role.OPERATOR, "hash", actor="x", now_us=0)
-    clock.now += timedelta(days=100)
-    before = len(audited(store))
-    assert store.prune(timedelta(days=101), now_us=1) == Pruned(0, 0, 0)
-    assert len(audited(store)) == before
-    # The newest stay whatever their age: a clock set far ahead must not empty the journal.
-    assert store.prune(timedelta(days=99), now_us=1) == Pruned(events=500, incidents=10, outbox=2)
-    with store.transaction():
-        fill("new")
-    assert store.prune(timedelta(days=99), now_us=1) == Pruned(events=1000, incidents=20, outbox=0)
-    assert len(store.events(limit=10_000)) == 1500
-    assert len(store.incidents(limit=10_000)) == 30
-    assert store.outbox_depth() == 1
-    assert audited(store)[-1][0] == "retention"
-    assert store.count_pulses(SERIAL) == len(store.sessions()) == len(store.open_commands()) == 1
-    assert store.operator("ann") is not None
-    assert store.check() == []
-
-
-# --- people
-
-
-def test_people_are_kept_with_their_training_and_every_change_is_audited_without_the_hash(
-    store: Store, clock: Clock
-) -> None:
-    later = START + timedelta(days=365)
-    store.insert_operator("ann", Role.OPERATOR, "secret-1", actor="root", now_us=0)
-    store.record_training("ann", 755, START, actor="root", now_us=1)
-    store.record_training("ann", 755, later, actor="root", now_us=1)
-    store.update_password("ann", "secret-2", actor="ann", now_us=2)
-    store.note_login("ann", accepted=False, failed_logins=3, now_us=3)
-    ann = store.operator("ann")
-    assert ann is not None
-    assert (ann.role, ann.password_hash, ann.active, ann.failed_logins) == (
-        Role.OPERATOR,
-        "secret-2",
-        True,
-        3,
-    )
-    assert ann.training == {755: later}
-    assert [ann.trained(755, at) for at in (START, later - timedelta(microseconds=1), later)] == [
-        True,
-        True,
-        False,
-    ]
-    assert not ann.trained(532, START)
-    store.deactivate_operator("ann", actor="root", now_us=4)
-    assert [(person.name, person.active) for person in store.operators()] == [("ann", False)]
-    assert [kind for kind, *_ in audited(store)] == [
-        "operator.add",
-        "operator.training",
-        "operator.training",
-        "operator.password",
-        "login.failed",
-        "operator.deactivate",
-    ]
-    assert "secret" not in json.dumps(audited(store))
-    assert "secret" not in repr(ann)
-
-
-def test_a_name_is_given_once_and_must_be_known(store: Store) -> None:
-    store.insert_operator("ann", Role.OPERATOR, "h", actor="root", now_us=0)
-    store.deactivate_operator("ann", actor="root", now_us=0)
-    with pytest.raises(RecordRefused, match="already"):
-        store.insert_operator("ann", Role.VIEWER, "h", actor="root", now_us=0)
-    uses: list[Callable[[], None]] = [
-        lambda: store.update_password("bob", "h", actor="x", now_us=0),
-        lambda: store.deactivate_operator("bob", actor="x", now_us=0),
-        lambda: store.record_training("bob", 755, START, actor="x", now_us=0),
-    ]
-    for use in uses:
-        with pytest.raises(RecordRefused, match="bob"):
-            use()
-
-
-def test_each_role_covers_itself_and_those_below() -> None:
-    order = [Role.VIEWER, Role.OPERATOR, Role.SERVICE, Role.ADMINISTRATOR]
-    for high, role in enumerate(order):
-        for low, other in enumerate(order):
-            assert role.covers(other) == (high >= low)
-
-
-# --- times
-
-
-def test_times_are_stored_in_utc_and_need_a_zone() -> None:
-    east = datetime.fromisoformat("2026-01-01T01:30:00.000001+02:00")
-    assert rfc3339(east) == "2025-12-31T23:30:00.000001Z"
-    assert moment(rfc3339(east)) == east
-    with pytest.raises(RecordRefused, match="time zone"):
-        rfc3339(datetime(2026, 1, 1))  # noqa: DTZ001  # the point of the test

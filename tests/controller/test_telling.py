@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter
+from typing import Any, cast
 
 from controller.fanout import LATEST, Fanout, Item, Kind, Subscription
+from protocols.states import State
 from rig.stack import Stack, plan_text
 
 VIRTUAL_TIME = True
@@ -41,8 +43,8 @@ async def test_who_begins_to_listen_is_told_state_sample_and_alarms_with_the_nex
             await asyncio.sleep(0.12)  # one Status
             told = await taken(feed)
             assert set(counted(told)) == {Kind.STATE, Kind.TELEMETRY, Kind.ALARMS}
-            (alarms,) = [item.value for item in told if item.kind is Kind.ALARMS]
-            assert set(alarms) == {"host-start-up"}
+            (alarms,) = [cast("dict[str, Any]", item.value) for item in told if item.kind is Kind.ALARMS]
+            assert {name: alarm["first"] for name, alarm in alarms.items()} == {"host-start-up": True}
         await asyncio.sleep(3)
 
 
@@ -61,3 +63,30 @@ async def test_a_listener_is_told_every_pulse_each_change_and_the_state_each_sec
         await asyncio.sleep(5)
         assert 5 <= counted(await taken(feed))[Kind.STATE] <= 7
     assert not feed.dropped
+
+
+async def test_alarms_are_told_when_they_change_and_a_fault_of_the_laser_once(stack: Stack) -> None:
+    await stack.prepare()
+    with stack.daemon.fanout.subscribe("listener", EVERYTHING) as feed:
+        await stack.arm()
+        stack.laser.act("door", to="open")
+        await stack.until(lambda: stack.device.state is State.FAULT, "FAULT")
+        await asyncio.sleep(3)
+        alarms = [set(item.value) for item in await taken(feed) if item.kind is Kind.ALARMS]
+        assert alarms == [set(), {"door"}]
+
+
+async def test_after_an_outage_no_value_of_before_is_told_as_one_of_now(stack: Stack) -> None:
+    await stack.settled()
+    with stack.daemon.fanout.subscribe("listener", EVERYTHING) as feed:
+        await asyncio.sleep(3)
+        assert [item.value["coolant_c"] for item in await taken(feed) if item.kind is Kind.TELEMETRY][-1]
+        stack.laser.act("cable", to="cut")
+        await asyncio.sleep(5)
+        await taken(feed)
+        stack.laser.act("cable", to="mend")
+        await stack.until(lambda: stack.status is not None, "the laser heard again")
+        await asyncio.sleep(0.2)
+        samples = [item.value for item in await taken(feed) if item.kind is Kind.TELEMETRY]
+        assert samples
+        assert samples[0]["coolant_c"] is None

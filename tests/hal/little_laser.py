@@ -13,15 +13,10 @@ from protocols.device_link import Asked, DeviceLink, Heard, SessionOpened
 from protocols.faults import Fault
 from protocols.interface import INTERFACE_HASH
 from protocols.messages import (
-    Beam,
-    Foot,
     Handpiece,
     Heartbeat,
-    Leave,
     Message,
     Result,
-    Shutter,
-    Status,
     Stop,
     Stopped,
 )
@@ -42,44 +37,6 @@ class End(Protocol):
     on_bytes: Callable[[bytes], None]
 
     def write(self, data: bytes) -> None: ...
-
-
-def status(**changes: Any) -> Status:
-    """A Status in STANDBY with nothing wrong."""
-    values: dict[str, Any] = {
-        "device_time_us": 0,
-        "boot": 1,
-        "challenge": 1,
-        "state": State.STANDBY,
-        "beam": Beam.APERTURE,
-        "leave": Leave.NEVER,
-        "open_interlocks": frozenset(),
-        "blocks": frozenset(),
-        "faults": frozenset(),
-        "faults_present": frozenset(),
-        "first_fault": Fault.NONE,
-        "fault_instance": 0,
-        "stop_epoch": 0,
-        "arm_epoch": 0,
-        "permit_id": 0,
-        "permit_pulses_left": 0,
-        "permit_ends_us": 0,
-        "setpoint_hash": 0,
-        "handpiece": Handpiece.ZOOM,
-        "spot_um": 3500,
-        "wavelength_nm": 755,
-        "foot": Foot.RELEASED,
-        "shutter": Shutter.CLOSED,
-        "gate_inhibited": True,
-        "hv_inhibited": True,
-        "indicator_on": False,
-        "aiming_on": False,
-        "docked": False,
-        "calibrated": True,
-        "pulse_number": 0,
-        "reports_waiting": 0,
-    }
-    return Status(**(values | changes))
 
 
 class LittleLaser:
@@ -223,4 +180,4 @@ async def turns(number: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-__all__ = ["DONE", "Heartbeat", "LittleLaser", "Witness", "memory_line", "status", "turns"]
+__all__ = ["DONE", "Heartbeat", "LittleLaser", "Witness", "memory_line", "turns"]

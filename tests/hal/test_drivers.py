@@ -1,3 +1,5 @@
+"""Drivers found by their name."""
+
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest

@@ -24,7 +24,8 @@ from protocols.faults import Fault
 from protocols.messages import AckPulses, Beam, Handpiece, Heartbeat, Intent
 from protocols.refusals import Reason, Refusal
 from protocols.states import State
-from tests.hal.little_laser import LittleLaser, Witness, memory_line, status, turns
+from tests.hal.little_laser import LittleLaser, Witness, memory_line, turns
+from tests.still_laser import status
 
 SET_POINT = SetPoint(755, 750, 173.0, 5.0, Handpiece.ZOOM, 3.5)
 ON_THE_WIRE = wire.Setpoint(755, 750, 173_000, 5_000, Handpiece.ZOOM, 3_500)
@@ -174,7 +175,7 @@ async def test_the_plain_commands_reach_the_device(bench: Bench) -> None:
     assert isinstance(nobody, Failed)
     assert isinstance(nobody.error, LocalError)
     assert nobody.error.field == "fault_instance"
-    assert bench.laser.heartbeat(8, Intent.ARMED) == Done(None)
+    assert bench.laser.heartbeat(Heartbeat(8, Intent.ARMED)) == Done(None)
     assert bench.laser.acknowledge_pulses(12) == Done(None)
     await turns()
     assert bench.device.heard == [Heartbeat(8, Intent.ARMED), AckPulses(12)]

@@ -19,9 +19,10 @@ from hal.ports import open_port
 from hal.reconnect import LineState, Reconnect
 from hal.time import now_us
 from protocols import requests as wire
-from protocols.messages import Intent, Status
+from protocols.messages import Heartbeat, Intent, Status
 from protocols.refusals import Reason
-from tests.hal.little_laser import LittleLaser, Witness, memory_line, status, turns
+from tests.hal.little_laser import LittleLaser, Witness, memory_line, turns
+from tests.still_laser import status
 
 
 class Bench:
@@ -229,7 +230,7 @@ async def test_a_connection_that_ends_ends_its_serving() -> None:
     async def serve(laser: Laser, _identity: LaserIdentity) -> None:
         try:
             for _ in range(1000):
-                assert isinstance(laser.heartbeat(1, Intent.IDLE), Done)
+                assert isinstance(laser.heartbeat(Heartbeat(1, Intent.IDLE)), Done)
                 await asyncio.sleep(0.05)
         finally:
             ended.append("served")

@@ -15,7 +15,8 @@ from protocols import requests as wire
 from protocols.frame import Decoder, Frame
 from protocols.messages import Beam, Connect, Heartbeat, Intent, Stop, Stopped
 from protocols.refusals import Reason
-from tests.hal.little_laser import LittleLaser, Witness, memory_line, status, turns
+from tests.hal.little_laser import LittleLaser, Witness, memory_line, turns
+from tests.still_laser import status
 
 ARM = wire.Arm(1, 0, Beam.APERTURE)
 NEVER = 10**6

@@ -1,3 +1,5 @@
+"""The loop of virtual time: timers, pipes, signals, threads and companions."""
+
 import asyncio
 import os
 import signal

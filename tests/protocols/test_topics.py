@@ -1,3 +1,5 @@
+"""The table of topics and the payloads they carry."""
+
 import json
 import math
 from datetime import UTC, datetime, timedelta, timezone

@@ -5,10 +5,9 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from protocols.device_link import Asked, DeviceLink, Heard, SessionOpened
-from protocols.faults import Fault
 from protocols.frame import Decoder, Frame
 from protocols.host_link import (
     Abandoned,
@@ -21,22 +20,16 @@ from protocols.host_link import (
     StopConfirmed,
 )
 from protocols.messages import (
-    Beam,
-    Foot,
-    Handpiece,
     Heartbeat,
     Intent,
-    Leave,
     Message,
     Nak,
     Result,
-    Shutter,
-    Status,
     Stop,
     Stopped,
 )
 from protocols.requests import Acknowledge, Answer, Counters, ReadCounters, Reply, Request
-from protocols.states import State
+from tests.still_laser import status
 
 MS = 1_000
 SECOND = 1_000_000
@@ -139,44 +132,6 @@ class Wire:
         for start in range(0, len(data), step):
             self._order += 1
             heapq.heappush(self._on_the_way, (at_us, self._order, data[start : start + step]))
-
-
-def status(**changes: object) -> Status:
-    """A Status of a laser in STANDBY."""
-    quiet = Status(
-        device_time_us=1,
-        boot=1,
-        challenge=1,
-        state=State.STANDBY,
-        beam=Beam.APERTURE,
-        leave=Leave.NEVER,
-        open_interlocks=frozenset(),
-        blocks=frozenset(),
-        faults=frozenset(),
-        faults_present=frozenset(),
-        first_fault=Fault.NONE,
-        fault_instance=0,
-        stop_epoch=0,
-        arm_epoch=0,
-        permit_id=0,
-        permit_pulses_left=0,
-        permit_ends_us=0,
-        setpoint_hash=0,
-        handpiece=Handpiece.NONE,
-        spot_um=0,
-        wavelength_nm=755,
-        foot=Foot.RELEASED,
-        shutter=Shutter.CLOSED,
-        gate_inhibited=True,
-        hv_inhibited=True,
-        indicator_on=False,
-        aiming_on=False,
-        docked=False,
-        calibrated=False,
-        pulse_number=0,
-        reports_waiting=0,
-    )
-    return replace(quiet, **changes)  # type: ignore[arg-type]  # the message itself checks every field
 
 
 @dataclass

@@ -62,6 +62,12 @@ class Desk:
     def connect(self, **changes: Any) -> list[Reaction]:
         return self.take(self.supervisor.link_up(replace(LINK, **changes), self.now_us))
 
+    def reconnect(self) -> list[Reaction]:
+        """The line was lost and is there again, with the same laser in STANDBY."""
+        self.take(self.supervisor.link_down("silent", self.now_us))
+        self.last = replace(self.last, state=State.STANDBY, permit_id=0)
+        return self.connect(session=78)
+
     def refresh(self, **changes: Any) -> None:
         """Everything known and good at this moment."""
         self.daemon()

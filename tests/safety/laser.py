@@ -3,15 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from protocols.faults import Fault
 from protocols.messages import (
     Beam,
-    Foot,
     Handpiece,
-    Leave,
     PulseReport,
     Result,
-    Shutter,
     Status,
     Telemetry,
 )
@@ -19,6 +15,7 @@ from protocols.requests import Arm, Counters, Grant, Reply, Setpoint, Trigger
 from protocols.states import State
 from safety.limits import DeviceLimits, ModeLimits
 from safety.plan import TreatmentPlan
+from tests import still_laser
 
 DEVICE = DeviceLimits(
     modes=(
@@ -51,38 +48,15 @@ FOREARM = TreatmentPlan(
 
 SETPOINT = Setpoint(755, 750, 173_000, 5_000, Handpiece.ZOOM, 3_500)
 
-STATUS = Status(
+STATUS = still_laser.status(
     device_time_us=1_000_000,
     boot=7,
     challenge=4711,
-    state=State.STANDBY,
-    beam=Beam.APERTURE,
-    leave=Leave.NEVER,
-    open_interlocks=frozenset(),
-    blocks=frozenset(),
-    faults=frozenset(),
-    faults_present=frozenset(),
-    first_fault=Fault.NONE,
-    fault_instance=0,
     stop_epoch=3,
     arm_epoch=11,
-    permit_id=0,
-    permit_pulses_left=0,
-    permit_ends_us=0,
     setpoint_hash=SETPOINT.hash,
-    handpiece=Handpiece.ZOOM,
-    spot_um=3_500,
-    wavelength_nm=755,
-    foot=Foot.RELEASED,
-    shutter=Shutter.CLOSED,
-    gate_inhibited=True,
-    hv_inhibited=True,
-    indicator_on=False,
     aiming_on=True,
-    docked=False,
-    calibrated=True,
     pulse_number=100,
-    reports_waiting=0,
 )
 
 TELEMETRY = Telemetry(

@@ -53,6 +53,16 @@ def test_the_first_entry_is_pinned_by_an_independent_computation() -> None:
     assert [entry.index for entry in WHOLE] == list(range(6))
 
 
+@given(st.text(), st.text(), st.text(), st.integers(), st.dictionaries(st.text(), st.text() | st.integers()))
+def test_what_is_hashed_is_the_canonical_json_of_the_entry(
+    wall_time: str, kind: str, actor: str, mono_us: int, body: dict[str, object]
+) -> None:
+    entry = append(HEAD, wall_time=wall_time, mono_us=mono_us, kind=kind, actor=actor, body=body)
+    content = [entry.index, entry.prev_hash, wall_time, mono_us, kind, actor, entry.body]
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+    assert entry.hash == hashlib.sha256(b"picolase-audit-1\n" + text.encode()).hexdigest()
+
+
 TEXT_FIELDS = ("prev_hash", "wall_time", "kind", "actor", "body", "hash")
 
 

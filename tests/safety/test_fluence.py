@@ -1,3 +1,5 @@
+"""Fluence against published cases and a second computation."""
+
 import csv
 import math
 from decimal import Decimal, getcontext

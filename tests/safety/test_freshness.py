@@ -1,3 +1,5 @@
+"""What each input is worth at any time, against the plain rule."""
+
 import math
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""The judgement of a pulse, around every limit."""
+
 import itertools
 from dataclasses import replace
 from fractions import Fraction

@@ -1,3 +1,5 @@
+"""Latches: their words, their order, their instances."""
+
 import itertools
 
 import pytest

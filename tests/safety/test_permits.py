@@ -1,3 +1,5 @@
+"""The host's books of permits against what the device reports."""
+
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -97,6 +99,23 @@ def test_no_pulse_comes_later_than_that_after_the_permit_was_seen_to_be_over(
     books.mirror(ready(device_time_us=4_000_000), 1)
     books.mirror(ready(device_time_us=9_000_000), 2)  # only the first sight of its end counts
     assert bool(books.pulse(report(device_time_us=4_000_000 + after_us))[0]) == late
+
+
+def test_a_permit_that_was_seen_to_be_over_only_later_ended_at_its_end_all_the_same() -> None:
+    books = granted()
+    books.mirror(ready(permit_id=900), 0)
+    books.mirror(ready(device_time_us=ENDS_US + 5_000_000), 1)
+    assert books.pulse(report(device_time_us=ENDS_US + 20_000))[0] == ""
+    assert "after its permit ended" in books.pulse(report(device_time_us=ENDS_US + 20_001))[0]
+
+
+def test_the_grace_of_the_arming_before_ends_with_the_next_one() -> None:
+    books = granted()
+    books.mirror(ready(permit_id=900), 0)
+    books.leave(0)
+    assert books.mirror(ready(permit_id=900), 1).state == "", "the device may not have followed yet"
+    books.arm_requested(12)
+    assert "permit 900" in books.mirror(ready(arm_epoch=13, permit_id=900), 2).state
 
 
 def test_a_pulse_of_another_start_is_not_under_this_permit() -> None:

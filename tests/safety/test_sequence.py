@@ -1,3 +1,5 @@
+"""The sequence of pulse reports: gaps, repetitions, jumps, and settling."""
+
 from dataclasses import replace
 
 import pytest
