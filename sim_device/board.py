@@ -19,8 +19,24 @@ def _line(safe: Any, unit: str, meaning: str) -> Any:
     return field(default=safe, metadata={"unit": unit, "meaning": meaning})
 
 
+class _Tracked:
+    """Lines whose writer may count its changes, so that a reader need not compare them all."""
+
+    __slots__ = ("version",)
+
+    version: int | None
+    """Raised with each change of any line but `hv_mv`, which moves all the time; None: nobody counts."""
+
+    def __post_init__(self) -> None:
+        self.version = None
+
+    def count(self) -> None:
+        """Say that a line has changed; whoever does so once does so each time."""
+        self.version = 1 if self.version is None else self.version + 1
+
+
 @dataclass(slots=True)
-class Inputs:
+class Inputs(_Tracked):
     """What the firmware can see. Booleans are contact or comparator levels; the default is the safe level."""
 
     # contacts of the interlock chain and the operator
@@ -126,6 +142,7 @@ class Step:
     sent: bytes  # to the host's binary port
     console: bytes  # to the console port (text dialect)
     wake_us: int  # call again at this device time at the latest, sooner when an input or a byte arrives
+    driven: bool = True  # False: no output but the watchdog's has moved in this step
 
 
 class FirmwareBackend(Protocol):

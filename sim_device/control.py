@@ -19,6 +19,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 
 from sim_device.errors import SetupError
 from sim_device.faults import CATALOGUE, Fault, FaultError, Trigger, meaning_of
@@ -30,18 +31,38 @@ from sim_device.serve import claim
 SOCKET_PATH_MAX: Final = 107  # sun_path of Linux: 108 bytes with the closing zero
 
 
+class Refusal(BaseModel):
+    """The body of every answer that is no 2xx."""
+
+    error: str = Field(description="Why nothing was done, and what would be.")
+
+
 def build_app(hands: Hands) -> FastAPI:
     """The API. Handlers run in the simulator's own event loop, one at a time, between its events."""
     app = FastAPI(
         title="picolase simulator",
         version=version("picolase"),
         description="Hands, faults, time, snapshots and ground truth of one simulated laser.",
+        responses={"4XX": {"model": Refusal, "description": "Refused; nothing was changed."}},
+        docs_url=None,  # pages that a browser loads from somebody else: this is a socket in a laboratory
+        redoc_url=None,
     )
 
     @app.exception_handler(RequestValidationError)
     async def refuse_fields(request: Request, error: RequestValidationError) -> JSONResponse:
-        name = request.url.path.strip("/").rpartition("/")[2]
-        return JSONResponse({"error": explain(name, list(error.errors()))}, status_code=422)
+        place, _, name = request.url.path.strip("/").rpartition("/")
+        known = ACTIONS[name].body.model_fields if place == "operator" and name in ACTIONS else ()
+        told = name if request.path_params.keys().isdisjoint(("name", "number")) else place
+        return JSONResponse({"error": explain(told, list(error.errors()), known)}, status_code=422)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
+        asked = f"{request.method} {request.url.path}"
+        return JSONResponse(
+            {"error": f"{asked} is nothing that can be done here: GET /openapi.json lists what can"},
+            status_code=error.status_code,
+            headers=error.headers,
+        )
 
     @app.exception_handler(ActionError)
     @app.exception_handler(HandError)

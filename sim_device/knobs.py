@@ -6,7 +6,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, Protocol
 
-from sim_device.simulator import Observer, Simulator
+from sim_device.doors import Observer
+from sim_device.simulator import Simulator
 
 CLOCK: Final = "processor.drift_ppm"
 CUT: Final = "wire.cut"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -12,6 +13,8 @@ from protocols.messages import Handpiece
 from sim_device.knobs import CUT, FOOT, SUPPLY, UNPLUGGED, turn
 from sim_device.line import BYTE_BITS
 from sim_device.simulator import Simulator
+
+_PLACES: Final = frozenset({"body", "path", "query"})  # where in an HTTP request a value stood
 
 
 class ActionError(ValueError):
@@ -102,20 +105,40 @@ def perform(simulator: Simulator, name: str, fields: dict[str, Any], now_us: int
     try:
         body = action.body.model_validate(fields)
     except ValidationError as error:
-        raise ActionError(explain(name, [dict(detail) for detail in error.errors()])) from error
+        raise ActionError(
+            explain(name, [dict(detail) for detail in error.errors()], action.body.model_fields)
+        ) from error
     simulator.advance(now_us)
     simulator.show_act(name, fields)
     action.apply(simulator, body, now_us)
 
 
-def explain(name: str, details: list[dict[str, Any]]) -> str:
-    """Pydantic's findings as one sentence for each: field, value, what is allowed."""
+def explain(name: str, details: list[dict[str, Any]], known: Iterable[str] = ()) -> str:
+    """Pydantic's findings as one sentence for each: field, value, what is allowed.
+
+    `known` are the fields there are, for who gives one that there is not.
+    """
     sentences = []
     for detail in details:
-        field = ".".join([name, *(str(part) for part in detail["loc"] if part != "body")])
-        given = "" if detail["type"] in {"missing", "json_invalid"} else f" = {detail['input']!r}"
-        sentences.append(f"{field}{given}: {detail['msg']}")
+        field = ".".join([name, *(str(part) for part in detail["loc"] if part not in _PLACES)])
+        given = f" = {detail['input']!r}"
+        message = detail["msg"].removeprefix("Value error, ")
+        match detail["type"]:
+            case "missing":
+                given = ""
+            case "json_invalid":
+                field, given, message = name, "", f"the body is no JSON, from byte {detail['loc'][-1]} on"
+            case "extra_forbidden":
+                message = f"is not permitted: {_instead(str(detail['loc'][-1]), list(known))}"
+        sentences.append(f"{field}{given}: {message}")
     return "; ".join(sentences)
+
+
+def _instead(given: str, known: list[str]) -> str:
+    """What to write for a field that there is not."""
+    if near := difflib.get_close_matches(given, known, n=1):
+        return f"did you mean {near[0]}?"
+    return f"give {', '.join(known)}" if known else "leave it out"
 
 
 def _contact(name: str, good: str) -> Callable[[Simulator, Any, int], None]:

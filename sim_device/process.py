@@ -16,10 +16,10 @@ from typing import Final
 
 import click
 
+from sim_device import firmwares
 from sim_device.board import Memory
 from sim_device.control import serve_control
 from sim_device.errors import SetupError
-from sim_device.firmware import Reference
 from sim_device.memory import MEMORY_NAME, FileMemory, RamMemory
 from sim_device.places import serve_pty, serve_tcp
 from sim_device.plant import Contacts, Plant
@@ -49,6 +49,7 @@ class Options:
     stepped: bool = False  # time stands still but for the control channel's steps
     baud: int = 0  # of the device's UART; 0: bytes take no time, and any rate of the host is right
     lasers: int = 1
+    firmware: str = firmwares.DEFAULT  # by its name in `firmwares`
 
     def of(self, number: int) -> Options:
         """The options of laser `number`, from 0: seed, serial number, paths and TCP ports are counted up.
@@ -124,7 +125,7 @@ async def _serve(
     if options.state is not None:
         memory = stack.enter_context(contextlib.closing(FileMemory(options.state / MEMORY_NAME)))
     plant = Plant(options.seed, Contacts(key_on=options.key_on, docked=options.docked))
-    simulator = Simulator(Reference(serial=options.serial), plant, memory)
+    simulator = Simulator(firmwares.make(options.firmware, options.serial), plant, memory)
     simulator.wire.set_device(options.baud)
     attach(simulator)
     pump = Pump(simulator, options.warm_up_speed, stepped=options.stepped)

@@ -17,13 +17,13 @@ import heapq
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from typing import ClassVar, Final
+from typing import Final
 
 from protocols.states import State
 from sim_device.board import FirmwareBackend, Inputs, Memory, Outputs, Step
+from sim_device.doors import Disturbance, Observer
 from sim_device.line import Line, Way
 from sim_device.plant import NEVER, Plant
-from sim_device.plant.truth import TruePulse
 from sim_device.plant.watchdog import Watchdog
 
 SENT_MAX: Final = 64 * 1024
@@ -32,46 +32,6 @@ SENT_MAX: Final = 64 * 1024
 RESET_US: Final = 1_000  # [C] a supervisor chip holds the processor in reset for about a millisecond
 
 _WARMING: Final = frozenset({State.SELF_TEST, State.WARM_UP})
-
-
-class Disturbance:
-    """A fault on the board's wires: alters copies of the lines, never what plant or firmware hold."""
-
-    def alter_inputs(self, now_us: int, lines: Inputs) -> None:
-        """Change what the firmware is about to see."""
-
-    def alter_outputs(self, now_us: int, lines: Outputs) -> None:
-        """Change what the plant is about to get."""
-
-
-class Observer:
-    """Sees what happens, in order of time; what it is given is live, so it copies what it keeps."""
-
-    watches_only: ClassVar[bool] = False  # true: no part of the device's state, and of none of its snapshots
-
-    def entered(self, now_us: int, port: str, data: bytes) -> None:
-        """The host wrote bytes into its end of the line of `port`, "wire" or "console"."""
-
-    def left(self, now_us: int, port: str, data: bytes) -> None:
-        """Bytes came out at the host's end."""
-
-    def received(self, now_us: int, port: str, data: bytes) -> None:
-        """Bytes reached the firmware on `port`."""
-
-    def sent(self, now_us: int, port: str, data: bytes) -> None:
-        """The firmware sent bytes."""
-
-    def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
-        """The firmware took a step with these inputs, and the plant has these outputs."""
-
-    def pulsed(self, pulse: TruePulse) -> None:
-        """Light, as it truly was; it comes no later than the next call of any other method."""
-
-    def acted(self, now_us: int, name: str, fields: dict[str, object]) -> None:
-        """A person or the room did something (`sim_device.operator`), or a fault came or went."""
-
-    def booted(self, now_us: int, *, watchdog_reset: bool) -> None:
-        """The processor starts."""
 
 
 class Simulator:
@@ -90,6 +50,7 @@ class Simulator:
         self.disturbances: list[Disturbance] = []
         self.observers: list[Observer] = []
         self.hung = False  # the processor executes nothing and drives what it last drove
+        self._plain = False  # the plant has the firmware's outputs as they were after the latest step
         self._drift_ppm = 0
         self._drift_from = (0, 0)  # (simulator's time, processor's time) at which the drift began
         self._ahead_us = 0  # by how much the processor's clock was ahead then
@@ -133,27 +94,28 @@ class Simulator:
         state = getattr(self.firmware, "state", None)
         return state if isinstance(state, State) else None
 
-    def advance(self, to_us: int) -> int:
+    def advance(self, to_us: int, *, until_sent: bool = False) -> int:
         """Let everything happen that is due up to and including `to_us`; ValueError for a time gone by.
 
-        Returns `next_event_us`.
+        With `until_sent` it ends at the instant at which the device has sent the host something, if that
+        comes before. Returns `next_event_us`.
         """
         if to_us < self.now_us:
             raise ValueError(f"to_us = {to_us} lies before {self.now_us}: time does not go backwards")
-        plant, truth = self.plant, self.plant.truth
-        while (due_us := self.next_event_us) <= to_us:
+        plant, truth, watchdog, wire = self.plant, self.plant.truth, self.watchdog, self.wire
+        while True:
+            seldom_us = min(watchdog.bites_us, wire.next_us, self._boot_us, self._agenda_us)
+            due_us = min(plant.next_event_us, self._wake_us, seldom_us)
+            if until_sent and self._sent:
+                return due_us
+            if due_us > to_us:
+                break
             plant.advance(due_us)
             self.now_us = due_us
             if truth.total != self._pulses_shown:
                 self._show_pulses()
-            if due_us >= self._agenda_us:
-                self._do_agenda()
-            elif due_us >= self._boot_us:
-                self._boot(watchdog_reset=self._watchdog_reset)
-            elif due_us >= self.watchdog.bites_us:
-                self._bite()
-            elif due_us >= self.wire.next_us:
-                self._deliver()
+            if due_us >= seldom_us:
+                self._do_seldom(due_us)
             elif due_us >= self._wake_us:
                 self._step()
             if plant.changed and self.running:
@@ -162,6 +124,17 @@ class Simulator:
             plant.advance(to_us)
             self.now_us = to_us
         return due_us
+
+    def _do_seldom(self, due_us: int) -> None:
+        """Do the first of what is due, besides the plant's events and the firmware's wakings."""
+        if due_us >= self._agenda_us:
+            self._do_agenda()
+        elif due_us >= self._boot_us:
+            self._boot(watchdog_reset=self._watchdog_reset)
+        elif due_us >= self.watchdog.bites_us:
+            self._bite()
+        else:
+            self._deliver()
 
     def at(self, when_us: int, work: Callable[[Simulator], None]) -> None:
         """Put `work` on the agenda: it is called with the simulator at `when_us`, before all else due then.
@@ -211,6 +184,20 @@ class Simulator:
         self.plant.act(change)
         if self.running:
             self._step()
+
+    def rewire(self) -> None:
+        """A disturbance came or went just now: both sides get what the wires carry from now on.
+
+        A firmware that runs takes a step; of one that does not, the plant gets what is driven all the same.
+        """
+        self._plain = False
+        if self.running:
+            self._step()
+        elif self.plant.powered:
+            outputs = self._disturbed(self.firmware.outputs if self.hung else Outputs())
+            self.plant.drive(outputs)
+            for observer in self.observers:
+                observer.rewired(self.now_us, outputs)
 
     def set_power(self, on: bool, now_us: int) -> None:
         """Cut the device's supply (the processor is gone in that instant) or return it (it boots)."""
@@ -289,6 +276,7 @@ class Simulator:
             observer.booted(self.now_us, watchdog_reset=watchdog_reset)
         self.firmware.boot(self._processor_us(self.now_us), self.memory, watchdog_reset=watchdog_reset)
         self.plant.drive(self._disturbed(self.firmware.outputs))
+        self._plain = False
         self.watchdog.start(self.now_us, self.firmware.outputs.watchdog_kicks)
         self._step()
 
@@ -299,6 +287,7 @@ class Simulator:
     def _hold_in_reset(self, *, watchdog_reset: bool) -> None:
         """A processor in reset drives nothing, hears nothing, and starts again when the pulse is over."""
         self.plant.drive(self._disturbed(Outputs()))
+        self._plain = False
         self._wake_us = self.watchdog.bites_us = NEVER
         self._boot_us = self.now_us + RESET_US
         self._watchdog_reset = watchdog_reset
@@ -321,7 +310,11 @@ class Simulator:
         self._wake_us = wake_us
         if self.disturbances:
             outputs = self._disturbed(outputs)
-        plant.drive(outputs)
+            self._plain = False
+            plant.drive(outputs)
+        elif step.driven or not self._plain:
+            self._plain = True
+            plant.drive(outputs)
         if self.observers:
             self._show_step(inputs, outputs, received, console, step)
         if step.sent:

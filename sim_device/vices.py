@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
 from protocols.frame import Frame
 from protocols.messages import Message
 from sim_device.board import Inputs, Outputs
+from sim_device.doors import Observer
 from sim_device.line import Parcel, Way
-from sim_device.simulator import Observer
 from sim_device.uart import misread
 
 ALWAYS: Final = 1 << 62  # more times than any run has frames
 
 
-class Vice:
+class Vice(ABC):
     """A bad habit; `alter` says what it does to a parcel.
 
     It takes every parcel until `only` narrows that. `fired` counts the parcels that it really changed.
@@ -47,9 +48,9 @@ class Vice:
         self.fired += passed != (parcel,)
         return passed
 
+    @abstractmethod
     def alter(self, parcel: Parcel) -> Iterable[Parcel]:
         """What becomes of a parcel that it takes."""
-        raise NotImplementedError
 
     def _takes(self, parcel: Parcel) -> bool:
         if self.fired >= self._times:
@@ -214,6 +215,10 @@ class LampNoise(Vice, Observer):
         self._until_us = -1
 
     def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
+        """The lamp may be triggered."""
+        self.rewired(now_us, outputs)
+
+    def rewired(self, now_us: int, outputs: Outputs) -> None:
         """Hit what is being transmitted when the lamp is triggered."""
         if self._triggers is not None and outputs.lamp_triggers > self._triggers:
             self._until_us = now_us + self._rings_us

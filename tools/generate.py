@@ -28,7 +28,7 @@ from protocols.messages import Message, layout
 from protocols.refusals import REFUSALS
 from protocols.requests import Trigger
 from protocols.states import TRANSITIONS, Event, State
-from sim_device.faults import NOT_THE_DEVICES, faults_of
+from sim_device.faults import LIMITS, NOT_THE_DEVICES, faults_of
 from sim_device.faults.describe import Described, describe, describe_trigger
 from tools import c_header
 
@@ -37,6 +37,7 @@ NOTICE = (
     "<!-- Written by `make docs` from the declarations. "
     "Do not edit: change the declaration and run it again. -->"
 )
+CELL_MAX = 200  # characters; the names of the board's lines are more
 TYPE_NAMES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "i": "i32"}
 ENUMERATIONS = [
     *(states.State, messages.Handpiece, messages.Beam, messages.Intent, messages.Foot, messages.Shutter),
@@ -210,6 +211,8 @@ def fault_injection() -> str:
                 _table(head, [_fault_row(fault) for fault in known if fault.group == group]),
             )
         ),
+        "## Where the device tells less than one would wish",
+        *(f"**`{name}`.** {words}" for name, words in LIMITS.items()),
         "## Hazards",
         "The rows of [hazards.csv](reference/hazards.csv), each with what puts it on trial. A row that no "
         "device can have names what covers it instead.",
@@ -223,8 +226,15 @@ def fault_injection() -> str:
     )
 
 
+def _allowed(fault: Described, allowed: str) -> str:
+    """What is allowed, in a cell of a table."""
+    return allowed if len(allowed) <= CELL_MAX else f"one that `picolase faults {fault.name}` lists"
+
+
 def _fault_row(fault: Described) -> tuple[str, ...]:
-    parameters = "<br>".join(f"`{one.short}`: {one.allowed}. {one.meaning}" for one in fault.parameters)
+    parameters = "<br>".join(
+        f"`{one.short}`: {_allowed(fault, one.allowed)}. {one.meaning}" for one in fault.parameters
+    )
     at_once = "" if fault.lasting else " Happens at once."
     return f"`{fault.name}`", fault.meaning + at_once, parameters, " ".join(fault.hazards)
 

@@ -189,7 +189,7 @@ void reporter_tell(struct reporter *reporter, struct device *device, struct link
         memcpy(reporter->visible, payload + VISIBLE_AT, VISIBLE_SIZE);
         reporter->period_us = device->armed ? STATUS_ARMED_US : STATUS_IDLE_US;
     }
-    bool same = reporter->told_any && memcmp(reporter->visible, reporter->told, VISIBLE_SIZE) == 0;
+    bool same = reporter->told_any && memcmp(reporter->visible, reporter->told, COMPARED_SIZE) == 0;
     int64_t status_us = reporter->status_us + (same ? reporter->period_us : STATUS_SPACING_US);
     if (now_us >= status_us) {
         put_u64(payload, (uint64_t)now_us);

@@ -15,6 +15,8 @@
 /* What stands in a Status before all that can be seen: time, boot and challenge. */
 #define VISIBLE_AT 16U
 #define VISIBLE_SIZE (STATUS_SIZE - VISIBLE_AT)
+/* `reports_waiting`, the last of it, alone is no news: reports tell of more, and less is the host's own doing. */
+#define COMPARED_SIZE (VISIBLE_SIZE - 2U)
 
 struct sent_report {
     uint64_t number;

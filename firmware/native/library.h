@@ -13,9 +13,18 @@ struct native {
     struct firmware firmware;
 };
 
+/* One write to the memory. */
+struct written {
+    uint32_t offset;
+    uint32_t length; /* 0: nothing was written */
+    uint8_t bytes[256];
+};
+
+#define WRITTEN_MAX 8U
+
 /* What one step takes and gives, besides what stands in the structure. */
 struct exchange {
-    uint32_t anything;     /* not 0: something of the next four is news */
+    uint32_t anything;     /* not 0: something of the next five is news */
     uint32_t sent;         /* bytes */
     uint32_t console;      /* bytes */
     uint32_t changed;      /* outputs, one bit each */
@@ -23,10 +32,11 @@ struct exchange {
     uint32_t sent_size;    /* room for them */
     uint32_t console_size;
     uint32_t events_size;
-    uint32_t reserved;
+    uint32_t writes; /* to a quick memory, in `written`, for the caller to do */
     uint8_t *sent_bytes;
     uint8_t *console_bytes;
     uint8_t *events_bytes;
+    struct written written[WRITTEN_MAX];
 };
 
 typedef bool (*read_function)(void *context, uint32_t offset, uint8_t *data, uint32_t length);
@@ -46,10 +56,11 @@ bool native_boot(struct native *native, int64_t now_us, uint32_t memory_size, co
                  const char *build_id, bool watchdog_reset);
 
 int64_t native_feed(struct native *native, int64_t now_us, const uint8_t *received, uint32_t received_length,
-                    const uint8_t *typed, uint32_t typed_length);
+                    const uint8_t *typed, uint32_t typed_length, bool quick);
 
-/* Without bytes, as most steps are. */
-int64_t native_step(struct native *native, int64_t now_us);
+/* Without bytes, as most steps are. A memory is quick when it takes every write, gives back what was written and
+ * needs no time in which a line could move: then writes are left for the caller to do after the step. */
+int64_t native_step(struct native *native, int64_t now_us, bool quick);
 
 /* Let everything count as changed in the next step: a test shows that it makes no difference. */
 void native_note_all(struct native *native);

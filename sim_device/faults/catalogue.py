@@ -36,6 +36,29 @@ NOT_THE_DEVICES: Final = {
 }
 """Hazards that no device can have: why, and what covers them instead."""
 
+LIMITS: Final = {
+    "charger-weak": (
+        "At 30 % of its power the charger is not done when the next trigger of a series at 10 Hz is due. "
+        "That trigger is skipped and counted (`Telemetry.skipped_pulses`), as REQ-028 asks, and the one "
+        "after it fires with the full charge: the series takes twice as long, and no pulse is too weak, "
+        "which is what HZ-028 fears. Only three in a row without end of charge trip NO_END_OF_CHARGE."
+    ),
+    "photodiode-dead": (
+        "The first pulse after it trips: PULSE_WIDTH, recorded with the energies that the monitors "
+        "measured. Only if both of them read exactly what they read of the pulse before (converter steps of "
+        "0.05 mJ: 7 in 1,000 pulses at 10 mJ, 2 in 10,000 at 50 mJ, 1 in 100,000 at 173 mJ) no sensor shows "
+        "that there was light. It trips then too, PULSE_MISSING, but that one pulse is recorded as missing, "
+        "and who goes on with what remains of the plan gives it once more. Nothing that is left to the "
+        "firmware tells it from a lamp that flashed without laser light."
+    ),
+    "processor-hangs": (
+        "For up to 0.1 s, until its watchdog resets it, the firmware sees nothing. Light that a second fault "
+        "causes meanwhile (a glitch on the trigger line) gets no number and no fault of its own: "
+        "WATCHDOG_RESET is what tells that somebody must look."
+    ),
+}
+"""Faults of which the device tells less than one would wish, and why it cannot or need not tell more."""
+
 
 def faults_of(hazard: str) -> tuple[str, ...]:
     """The faults that put this hazard on trial."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
-
-from pydantic import Field
+from typing import Any, Final, Literal
 
 from protocols.messages import Handpiece
 from sim_device.board import Inputs
-from sim_device.faults.wires import Misread
+from sim_device.faults.declare import number, one_of
+from sim_device.faults.wires import misread
 
-Channel = Literal["a", "b"]
 HandpieceName = Literal["NONE", "ZOOM", "FIXED_6", "FIXED_8", "FIXED_10", "LENS_ARRAY_6"]
 Contact = Literal[
     "key", "mains", "remote", "door", "cover", "arm", "level", "thermostat", "charger_temperature"
@@ -27,209 +25,89 @@ _LINES: Final[dict[str, tuple[str, ...]]] = {
     "charger_temperature": ("charger_cool",),
 }
 _EVERY_LINE: Final = ("estop_a_closed", "estop_b_closed", *(line for one in _LINES.values() for line in one))
-
-
-class InterlockBridged(Misread):
-    """A contact of the interlock chain is bridged, as by a shorting plug left in: it reads closed."""
-
-    name: ClassVar = "interlock-bridged"
-    hazards: ClassVar = ("HZ-039", "HZ-021")
-    contact: Contact = Field("door", description="Which contact; of the cover both.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Closed."""
-        return dict.fromkeys(_LINES[self.contact], True)
-
-
-class InterlockOpen(Misread):
-    """A wire of the interlock chain is broken: the contact reads open."""
-
-    name: ClassVar = "interlock-open"
-    hazards: ClassVar = ("HZ-025",)
-    contact: Contact = Field("door", description="Which contact; of the cover both.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Open."""
-        return dict.fromkeys(_LINES[self.contact], False)
-
-
-class InterlocksUnseen(Misread):
-    """The firmware sees every interlock and emergency stop closed: only the hardware channels are left."""
-
-    name: ClassVar = "interlocks-unseen"
-    hazards: ClassVar = ("HZ-021",)
-    levels: ClassVar = dict.fromkeys(_EVERY_LINE, True)
-
-
-class EstopContactWelded(Misread):
-    """One contact of the emergency stop is welded: it reads closed when the button is pressed."""
-
-    name: ClassVar = "estop-contact-welded"
-    hazards: ClassVar = ("HZ-021",)
-    channel: Channel = Field("a", description="Which of its two contacts.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Closed."""
-        return {f"estop_{self.channel}_closed": True}
-
-
-class CoverContactWelded(Misread):
-    """One contact of the housing cover is welded: it reads closed when the cover is open."""
-
-    name: ClassVar = "cover-contact-welded"
-    hazards: ClassVar = ("HZ-021", "HZ-039")
-    channel: Channel = Field("a", description="Which of its two contacts.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Closed."""
-        return {f"cover_{self.channel}_closed": True}
-
-
-class DockContactWelded(Misread):
-    """One contact of the calibration port is welded: it reads in the port when the handpiece is out of it."""
-
-    name: ClassVar = "dock-contact-welded"
-    hazards: ClassVar = ("HZ-021",)
-    channel: Channel = Field("a", description="Which of its two contacts.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Closed."""
-        return {f"docked_{self.channel}_closed": True}
-
-
-class StrapBridged(Misread):
-    """The strap of the internal trigger reads fitted, and is not: a stray conductor on the board."""
-
-    name: ClassVar = "strap-bridged"
-    hazards: ClassVar = ("HZ-001", "HZ-021")
-    levels: ClassVar = {"internal_trigger_strap": True}
-
-
-class FootContactWelded(Misread):
-    """A contact of the footswitch is welded: it reads pressed when the foot is lifted."""
-
-    name: ClassVar = "foot-contact-welded"
-    hazards: ClassVar = ("HZ-002",)
-    channel: Channel = Field("a", description="Which of its two contacts.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Pressed."""
-        return {f"foot_{self.channel}_closed": True}
-
-
-class FootContactOpen(Misread):
-    """A wire of the footswitch is broken: one contact reads released when the foot is down."""
-
-    name: ClassVar = "foot-contact-open"
-    hazards: ClassVar = ("HZ-002", "HZ-025")
-    channel: Channel = Field("a", description="Which of its two contacts.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Released."""
-        return {f"foot_{self.channel}_closed": False}
-
-
-class KeyLost(Misread):
-    """The key can be taken out, and its contact opens, while the laser is on."""
-
-    name: ClassVar = "key-lost"
-    hazards: ClassVar = ("HZ-004",)
-    levels: ClassVar = {"key_on": False}
-
-
-class ShutterSwitchesSwapped(Misread):
-    """The two position switches of the shutter are exchanged."""
-
-    name: ClassVar = "shutter-switches-swapped"
-    hazards: ClassVar = ("HZ-007",)
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Each the other's level."""
-        return {
-            "shutter_open_switch": lines.shutter_closed_switch,
-            "shutter_closed_switch": lines.shutter_open_switch,
-        }
-
-
-class SpotMisread(Misread):
-    """The spot is read wrong: zoom encoder or identity chip tell another diameter than the true one."""
-
-    name: ClassVar = "spot-misread"
-    hazards: ClassVar = ("HZ-016",)
-    spot_mm: float = Field(3.0, ge=0, le=20, allow_inf_nan=False, description="What is read, in mm.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Another diameter."""
-        return {"spot_um": round(self.spot_mm * 1000)}
-
-
-class HandpieceMisread(Misread):
-    """The handpiece is read as another one: its identity chip was swapped."""
-
-    name: ClassVar = "handpiece-misread"
-    hazards: ClassVar = ("HZ-017", "HZ-015")
-    handpiece: HandpieceName = Field("LENS_ARRAY_6", description="What is read.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Another identity."""
-        return {"handpiece": int(Handpiece[self.handpiece])}
-
-
-class WavelengthMisread(Misread):
-    """The wavelength module is read as another one."""
-
-    name: ClassVar = "wavelength-misread"
-    hazards: ClassVar = ("HZ-018",)
-    wavelength_nm: Literal[0, 532, 755, 1064] = Field(532, description="What is read, in nm; 0 for none.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Another module."""
-        return {"wavelength_nm": self.wavelength_nm}
-
-
-class EndOfChargeStuck(Misread):
-    """The end of charge is reported although the capacitor is not full."""
-
-    name: ClassVar = "end-of-charge-stuck"
-    hazards: ClassVar = ("HZ-028", "HZ-011")
-    levels: ClassVar = {"charge_done": True}
-
-
-class VoltageMisread(Misread):
-    """The capacitor's voltage divider reads another voltage than the true one."""
-
-    name: ClassVar = "voltage-misread"
-    hazards: ClassVar = ("HZ-008", "HZ-027")
-    ratio: float = Field(0.5, ge=0, le=10, allow_inf_nan=False, description="Read for true.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Another voltage."""
-        return {"hv_mv": round(lines.hv_mv * self.ratio)}
-
-
-class CoolantSensorOffset(Misread):
-    """The coolant's temperature is read wrong."""
-
-    name: ClassVar = "coolant-sensor-offset"
-    hazards: ClassVar = ("HZ-010", "HZ-030")
-    kelvin: float = Field(5.0, ge=-100, le=100, allow_inf_nan=False, description="Read minus true, in K.")
-
-    def read(self, lines: Inputs) -> dict[str, Any]:
-        """Another temperature."""
-        return {"coolant_mc": lines.coolant_mc + round(self.kelvin * 1000)}
-
-
-class CoolantSensorCut(Misread):
-    """The wire of the coolant's temperature sensor is cut: it reads -50 degC."""
-
-    name: ClassVar = "coolant-sensor-cut"
-    hazards: ClassVar = ("HZ-030",)
-    levels: ClassVar = {"coolant_mc": -50_000}
-
-
-class CoolantLevelLow(Misread):
-    """The coolant's level switch opens: a leak, or a broken wire."""
-
-    name: ClassVar = "coolant-level-low"
-    hazards: ClassVar = ("HZ-029",)
-    levels: ClassVar = {"level_ok": False}
+_CONTACT: Final = one_of(Contact, "door", "Which contact; of the cover both.")
+_CHANNEL: Final = one_of(Literal["a", "b"], "a", "Which of its two contacts.")
+
+
+def _swapped(lines: Inputs, _: None) -> dict[str, Any]:
+    """Each switch of the shutter at the other's level."""
+    opened, closed = lines.shutter_open_switch, lines.shutter_closed_switch
+    return {"shutter_open_switch": closed, "shutter_closed_switch": opened}
+
+
+# fmt: off
+InterlockBridged = misread(
+    __name__, "interlock-bridged",
+    "A contact of the interlock chain is bridged, as by a shorting plug left in: it reads closed.",
+    hazards="HZ-039 HZ-021", reads=lambda _, contact: dict.fromkeys(_LINES[contact], True), contact=_CONTACT)
+InterlockOpen = misread(
+    __name__, "interlock-open", "A wire of the interlock chain is broken: the contact reads open.",
+    hazards="HZ-025", reads=lambda _, contact: dict.fromkeys(_LINES[contact], False), contact=_CONTACT)
+InterlocksUnseen = misread(
+    __name__, "interlocks-unseen",
+    "The firmware sees every interlock and emergency stop closed: only the hardware channels are left.",
+    hazards="HZ-021", reads=lambda *_: dict.fromkeys(_EVERY_LINE, True))
+EstopContactWelded = misread(
+    __name__, "estop-contact-welded",
+    "One contact of the emergency stop is welded: it reads closed when the button is pressed.",
+    hazards="HZ-021", reads=lambda _, channel: {f"estop_{channel}_closed": True}, channel=_CHANNEL)
+CoverContactWelded = misread(
+    __name__, "cover-contact-welded",
+    "One contact of the housing cover is welded: it reads closed when the cover is open.",
+    hazards="HZ-021 HZ-039", reads=lambda _, channel: {f"cover_{channel}_closed": True}, channel=_CHANNEL)
+DockContactWelded = misread(
+    __name__, "dock-contact-welded",
+    "One contact of the calibration port is welded: it reads in the port when the handpiece is out of it.",
+    hazards="HZ-021", reads=lambda _, channel: {f"docked_{channel}_closed": True}, channel=_CHANNEL)
+StrapBridged = misread(
+    __name__, "strap-bridged",
+    "The strap of the internal trigger reads fitted, and is not: a stray conductor on the board.",
+    hazards="HZ-001 HZ-021", reads=lambda *_: {"internal_trigger_strap": True})
+FootContactWelded = misread(
+    __name__, "foot-contact-welded",
+    "A contact of the footswitch is welded: it reads pressed when the foot is lifted.",
+    hazards="HZ-002", reads=lambda _, channel: {f"foot_{channel}_closed": True}, channel=_CHANNEL)
+FootContactOpen = misread(
+    __name__, "foot-contact-open",
+    "A wire of the footswitch is broken: one contact reads released when the foot is down.",
+    hazards="HZ-002 HZ-025", reads=lambda _, channel: {f"foot_{channel}_closed": False}, channel=_CHANNEL)
+KeyLost = misread(
+    __name__, "key-lost", "The key can be taken out, and its contact opens, while the laser is on.",
+    hazards="HZ-004", reads=lambda *_: {"key_on": False})
+ShutterSwitchesSwapped = misread(
+    __name__, "shutter-switches-swapped", "The two position switches of the shutter are exchanged.",
+    hazards="HZ-007", reads=_swapped)
+SpotMisread = misread(
+    __name__, "spot-misread",
+    "The spot is read wrong: zoom encoder or identity chip tell another diameter than the true one.",
+    hazards="HZ-016", reads=lambda _, spot_mm: {"spot_um": round(spot_mm * 1000)},
+    spot_mm=number(3.0, 0, 20, "What is read, in mm."))
+HandpieceMisread = misread(
+    __name__, "handpiece-misread", "The handpiece is read as another one: its identity chip was swapped.",
+    hazards="HZ-017 HZ-015", reads=lambda _, handpiece: {"handpiece": int(Handpiece[handpiece])},
+    handpiece=one_of(HandpieceName, "LENS_ARRAY_6", "What is read."))
+WavelengthMisread = misread(
+    __name__, "wavelength-misread", "The wavelength module is read as another one.",
+    hazards="HZ-018", reads=lambda _, wavelength_nm: {"wavelength_nm": wavelength_nm},
+    wavelength_nm=one_of(Literal[0, 532, 755, 1064], 532, "What is read, in nm; 0 for none."))
+EndOfChargeStuck = misread(
+    __name__, "end-of-charge-stuck", "The end of charge is reported although the capacitor is not full.",
+    hazards="HZ-028 HZ-011", reads=lambda *_: {"charge_done": True})
+VoltageMisread = misread(
+    __name__, "voltage-misread",
+    "The capacitor's voltage divider reads another voltage than the true one.",
+    hazards="HZ-008 HZ-027", reads=lambda lines, ratio: {"hv_mv": round(lines.hv_mv * ratio)},
+    ratio=number(0.5, 0, 10, "Read for true."))
+CoolantSensorOffset = misread(
+    __name__, "coolant-sensor-offset", "The coolant's temperature is read wrong.",
+    hazards="HZ-010 HZ-030",
+    reads=lambda lines, kelvin: {"coolant_mc": lines.coolant_mc + round(kelvin * 1000)},
+    kelvin=number(5.0, -100, 100, "Read minus true, in K."))
+CoolantSensorCut = misread(
+    __name__, "coolant-sensor-cut",
+    "The wire of the coolant's temperature sensor is cut: it reads -50 degC.",
+    hazards="HZ-030", reads=lambda *_: {"coolant_mc": -50_000})
+CoolantLevelLow = misread(
+    __name__, "coolant-level-low", "The coolant's level switch opens: a leak, or a broken wire.",
+    hazards="HZ-029", reads=lambda *_: {"level_ok": False})
+# fmt: on

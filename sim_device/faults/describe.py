@@ -33,6 +33,8 @@ UNITS: Final = {
 }
 """Unit by the end of a parameter's name, the longest end that fits; all other numbers have none."""
 
+CHOICES_QUOTED: Final = 8  # [C] more of them are a list, easier to read without quotes
+
 _WORDS: Final = {"boolean": "true or false", "integer": "a whole number", "number": "a number"}
 
 
@@ -128,7 +130,10 @@ def _allowed(declared: Mapping[str, Any]) -> str:
     if "anyOf" in declared:
         return " or ".join(_allowed(one) for one in declared["anyOf"] if one.get("type") != "null")
     if "enum" in declared:
-        return " or ".join(json.dumps(value) for value in declared["enum"])
+        choices: list[Any] = declared["enum"]
+        if len(choices) > CHOICES_QUOTED:
+            return f"one of {', '.join(choices)}"
+        return " or ".join(json.dumps(value) for value in choices)
     word = _WORDS.get(declared.get("type", ""), "text")
     low = declared.get("minimum", declared.get("exclusiveMinimum"))
     if low is None:

@@ -7,25 +7,19 @@ from typing import Any, ClassVar
 from pydantic import Field, PrivateAttr
 
 from sim_device.board import Inputs, Outputs
-from sim_device.faults.fault import remove, touch
-from sim_device.faults.wires import Misdriven, with_bit
+from sim_device.faults.fault import remove
+from sim_device.faults.wires import Misdriven, misdriven, with_bit
 from sim_device.simulator import Simulator
 
-
-class GateWelded(Misdriven):
-    """The driver of the trigger gate is welded: triggers pass whatever is commanded."""
-
-    name: ClassVar = "gate-welded"
-    hazards: ClassVar = ("HZ-001", "HZ-021")
-    levels: ClassVar = {"gate_enable": True}
-
-
-class ChargerWelded(Misdriven):
-    """The charger's enable is welded: only its set voltage and the dump relay hold it back."""
-
-    name: ClassVar = "charger-welded"
-    hazards: ClassVar = ("HZ-001", "HZ-021")
-    levels: ClassVar = {"hv_enable": True}
+# fmt: off
+GateWelded = misdriven(
+    __name__, "gate-welded", "The driver of the trigger gate is welded: triggers pass whatever is commanded.",
+    hazards="HZ-001 HZ-021", drives=lambda *_: {"gate_enable": True})
+ChargerWelded = misdriven(
+    __name__, "charger-welded",
+    "The charger's enable is welded: only its set voltage and the dump relay hold it back.",
+    hazards="HZ-001 HZ-021", drives=lambda *_: {"hv_enable": True})
+# fmt: on
 
 
 class VoltageBitStuck(Misdriven):
@@ -42,12 +36,13 @@ class VoltageBitStuck(Misdriven):
         return {"hv_set_mv": with_bit(volts_mv, self.bit, to=self.to) if volts_mv else 0}
 
 
-class ComparatorUnset(Misdriven):
-    """The threshold of the hardware over-energy comparator is lost: it never trips."""
-
-    name: ClassVar = "comparator-unset"
-    hazards: ClassVar = ("HZ-008", "HZ-021")
-    levels: ClassVar = {"comparator_uj": 0}
+ComparatorUnset = misdriven(
+    __name__,
+    "comparator-unset",
+    "The threshold of the hardware over-energy comparator is lost: it never trips.",
+    hazards="HZ-008 HZ-021",
+    drives=lambda *_: {"comparator_uj": 0},
+)
 
 
 class SpuriousTrigger(Misdriven):
@@ -58,10 +53,10 @@ class SpuriousTrigger(Misdriven):
     lasting: ClassVar = False
 
     def begin(self, simulator: Simulator) -> None:
-        """The counter on the line is ahead for an instant; a processor that stands still sends nothing."""
+        """The counter on the line is ahead for an instant, whether the processor runs or not."""
         super().begin(simulator)
         remove(simulator.disturbances, self)
-        touch(simulator)
+        simulator.rewire()
 
     def driven(self, lines: Outputs) -> dict[str, Any]:
         """One trigger more."""
@@ -86,7 +81,7 @@ class _CountsLost(Misdriven):
     def end(self, simulator: Simulator) -> None:
         """Mend it; the difference stays."""
         self._cut = False
-        touch(simulator)
+        simulator.rewire()
 
     def driven(self, lines: Outputs) -> dict[str, Any]:
         """What arrives of the count."""

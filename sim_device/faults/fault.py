@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from sim_device.simulator import Observer, Simulator
+from sim_device.doors import Observer
+from sim_device.simulator import Simulator
 
 
 class FaultError(ValueError):
@@ -75,12 +76,3 @@ def remove(things: list[Any], thing: object) -> None:
 def meaning_of(fault: type[Fault]) -> str:
     """The sentence that says what it is."""
     return (fault.__doc__ or "").partition("\n")[0]
-
-
-def touch(simulator: Simulator) -> None:
-    """Let the firmware take a step now, so that it sees what has changed on its wires."""
-    simulator.act(_nothing, simulator.now_us)
-
-
-def _nothing(_: object) -> None:
-    """The plant stays as it is."""

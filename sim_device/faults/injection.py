@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from protocols.frame import Decoder, Frame
 from sim_device.board import Inputs, Outputs
+from sim_device.doors import Observer
 from sim_device.faults.catalogue import CATALOGUE
 from sim_device.faults.fault import Fault, FaultError
 from sim_device.faults.trigger import INPUT_LINES, Event, Kind, Trigger, microseconds
 from sim_device.operator import explain
 from sim_device.plant import TruePulse
-from sim_device.simulator import Observer, Simulator
+from sim_device.simulator import Simulator
 
 TRIGGER_FIELDS: Final = frozenset(Trigger.model_fields)
 
@@ -248,7 +249,8 @@ def compose(name: str, given: dict[str, Any]) -> tuple[Fault, Trigger]:
     try:
         return kind(**parameters), Trigger(**timing)
     except ValidationError as error:
-        raise FaultError(explain(name, [dict(detail) for detail in error.errors()])) from error
+        details = [dict(detail) for detail in error.errors()]
+        raise FaultError(explain(name, details, (*kind.model_fields, *TRIGGER_FIELDS))) from error
 
 
 def fault_class(name: str) -> type[Fault]:

@@ -3,177 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from sim_device.board import Outputs
-from sim_device.faults.knobs import Knob, PulseKnob
+from sim_device.faults.declare import number, whole
+from sim_device.faults.knobs import (
+    EACH_PULSE,
+    PulseKnob,
+    Shows,
+    each_pulse,
+    exactly,
+    knob,
+    thousandfold,
+    times,
+    to,
+    when,
+)
 from sim_device.plant import TruePulse
 from sim_device.plant.head import DUMP_OFFSETS
 from sim_device.plant.monitors import FLASH_UJ
 from sim_device.simulator import Simulator
 
 Monitor = Literal["a", "b", "port"]
+_EARLIEST, _LATEST = (int(trips) for trips in DUMP_OFFSETS)
 
 
-class ModelockLost(PulseKnob):
-    """The modulation no longer locks the modes: pulses of nanoseconds instead of picoseconds."""
-
-    name: ClassVar = "modelock-lost"
-    hazards: ClassVar = ("HZ-012",)
-    knob: ClassVar = "plant.head.locked"
-
-    def value(self, healthy: Any) -> Any:
-        """Unlocked."""
-        return False
+def _elsewhere(simulator: Simulator, outputs: Outputs) -> str | None:
+    """Where the shutter should be, if it is not there."""
+    if simulator.plant.shutter.position(simulator.now_us) == outputs.shutter_open:
+        return None
+    return "open" if outputs.shutter_open else "closed"
 
 
-class PulseWide(PulseKnob):
-    """Pulses are wider than their mode's nominal width."""
-
-    name: ClassVar = "pulse-wide"
-    hazards: ClassVar = ("HZ-012",)
-    knob: ClassVar = "plant.head.width_ratio"
-    ratio: float = Field(1.3, ge=0.1, le=100, allow_inf_nan=False, description="Width for healthy width.")
-
-    def value(self, healthy: Any) -> Any:
-        """Wider."""
-        return healthy * self.ratio
-
-
-class EnergyOff(PulseKnob):
-    """Every pulse has another energy for the same pump: dirty optics, a shifted mirror, a gain too high."""
-
-    name: ClassVar = "energy-off"
-    hazards: ClassVar = ("HZ-011", "HZ-008")
-    knob: ClassVar = "plant.head.slope_ratio"
-    ratio: float = Field(0.8, ge=0, le=5, allow_inf_nan=False, description="Energy for healthy energy.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another slope."""
-        return healthy * self.ratio
-
-
-class FirstPulseHigh(PulseKnob):
-    """The first pulse after a pause is stronger: the rod was pumped longer without lasing, or is cold."""
-
-    name: ClassVar = "first-pulse-high"
-    hazards: ClassVar = ("HZ-009",)
-    knob: ClassVar = "plant.head.first_pulse_ratio"
-    ratio: float = Field(1.3, ge=0, le=5, allow_inf_nan=False, description="Energy for settled energy.")
-
-    def value(self, healthy: Any) -> Any:
-        """Stronger."""
-        return self.ratio
-
-
-class DumpMistimed(PulseKnob):
-    """The cavity is dumped some round trips late or early: the pulse is stronger or weaker."""
-
-    name: ClassVar = "dump-mistimed"
-    hazards: ClassVar = ("HZ-011", "HZ-008")
-    knob: ClassVar = "plant.head.dump_offset_trips"
-    trips: int = Field(
-        -4, ge=int(DUMP_OFFSETS[0]), le=int(DUMP_OFFSETS[1]), description="Round trips late; negative: early."
-    )
-
-    def value(self, healthy: Any) -> Any:
-        """Late."""
-        return self.trips
-
-
-class DoublePulse(PulseKnob):
-    """The Pockels cell rings: more than one pulse leaves the cavity for one trigger."""
-
-    name: ClassVar = "double-pulse"
-    hazards: ClassVar = ("HZ-013",)
-    knob: ClassVar = "plant.head.pulses_per_trigger"
-    pulses: int = Field(2, ge=1, le=10, description="Pulses for each trigger.")
-
-    def value(self, healthy: Any) -> Any:
-        """More."""
-        return self.pulses
-
-
-class HoldOffLost(PulseKnob):
-    """The Pockels cell does not hold off: the rod lases by itself while the lamp fires, gate or no gate."""
-
-    name: ClassVar = "hold-off-lost"
-    hazards: ClassVar = ("HZ-046",)
-    knob: ClassVar = "plant.head.hold_off"
-
-    def value(self, healthy: Any) -> Any:
-        """Lost."""
-        return False
-
-    def alters(self, pulse: TruePulse) -> bool:
-        """Light by itself."""
-        return pulse.free_running
-
-
-class ShutterStuck(Knob):
-    """The shutter's blade is stuck where it is."""
-
-    name: ClassVar = "shutter-stuck"
-    hazards: ClassVar = ("HZ-005",)
-    knob: ClassVar = "plant.shutter.stuck"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should be elsewhere."""
-        position = simulator.plant.shutter.position(simulator.now_us)
-        return outputs.shutter_open if position != outputs.shutter_open else None
-
-
-class ShutterWelded(Knob):
-    """The shutter's driver is welded: the shutter is driven open whatever is commanded."""
-
-    name: ClassVar = "shutter-driver-welded"
-    hazards: ClassVar = ("HZ-005",)
-    knob: ClassVar = "plant.shutter.driver_welded"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should be closed."""
-        return True if not outputs.shutter_open and simulator.plant.estop_relay else None
-
-
-class _Travel(Knob):
-    """A time of the shutter's travel: each travel counts."""
-
-    opens: ClassVar[bool]
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It is on its way."""
-        position = simulator.plant.shutter.position(simulator.now_us)
-        return True if outputs.shutter_open is self.opens and position != self.opens else None
-
-
-class ShutterSlowToClose(_Travel):
-    """The shutter closes slowly: friction, or a tired spring."""
-
-    name: ClassVar = "shutter-slow-to-close"
-    hazards: ClassVar = ("HZ-006",)
-    knob: ClassVar = "plant.shutter.close_travel_us"
-    opens: ClassVar = False
-    travel_ms: float = Field(200.0, ge=1, le=60_000, allow_inf_nan=False, description="Full travel, in ms.")
-
-    def value(self, healthy: Any) -> Any:
-        """Slower."""
-        return round(self.travel_ms * 1000)
-
-
-class ShutterSlowToOpen(_Travel):
-    """The shutter opens slowly: friction, or a weak coil."""
-
-    name: ClassVar = "shutter-slow-to-open"
-    hazards: ClassVar = ("HZ-006",)
-    knob: ClassVar = "plant.shutter.open_travel_us"
-    opens: ClassVar = True
-    travel_ms: float = Field(200.0, ge=1, le=60_000, allow_inf_nan=False, description="Full travel, in ms.")
-
-    def value(self, healthy: Any) -> Any:
-        """Slower."""
-        return round(self.travel_ms * 1000)
+# fmt: off
+ModelockLost = knob(
+    __name__, "modelock-lost",
+    "The modulation no longer locks the modes: pulses of nanoseconds instead of picoseconds.",
+    hazards="HZ-012", at="plant.head.locked", turned=to(False), shows=EACH_PULSE)
+PulseWide = knob(
+    __name__, "pulse-wide", "Pulses are wider than their mode's nominal width.",
+    hazards="HZ-012", at="plant.head.width_ratio", turned=times, shows=EACH_PULSE,
+    ratio=number(1.3, 0.1, 100, "Width for healthy width."))
+EnergyOff = knob(
+    __name__, "energy-off",
+    "Every pulse has another energy for the same pump: dirty optics, a shifted mirror, a gain too high.",
+    hazards="HZ-011 HZ-008", at="plant.head.slope_ratio", turned=times, shows=EACH_PULSE,
+    ratio=number(0.8, 0, 5, "Energy for healthy energy."))
+FirstPulseHigh = knob(
+    __name__, "first-pulse-high",
+    "The first pulse after a pause is stronger: the rod was pumped longer without lasing, or is cold.",
+    hazards="HZ-009", at="plant.head.first_pulse_ratio", turned=exactly, shows=EACH_PULSE,
+    ratio=number(1.3, 0, 5, "Energy for settled energy."))
+DumpMistimed = knob(
+    __name__, "dump-mistimed",
+    "The cavity is dumped some round trips late or early: the pulse is stronger or weaker.",
+    hazards="HZ-011 HZ-008", at="plant.head.dump_offset_trips", turned=exactly, shows=EACH_PULSE,
+    trips=whole(-4, _EARLIEST, _LATEST, "Round trips late; negative: early."))
+DoublePulse = knob(
+    __name__, "double-pulse",
+    "The Pockels cell rings: more than one pulse leaves the cavity for one trigger.",
+    hazards="HZ-013", at="plant.head.pulses_per_trigger", turned=exactly, shows=EACH_PULSE,
+    pulses=whole(2, 1, 10, "Pulses for each trigger."))
+HoldOffLost = knob(
+    __name__, "hold-off-lost",
+    "The Pockels cell does not hold off: the rod lases by itself while the lamp fires, gate or no gate.",
+    hazards="HZ-046", at="plant.head.hold_off", turned=to(False),
+    shows=each_pulse(lambda pulse: pulse.free_running))
+ShutterStuck = knob(
+    __name__, "shutter-stuck", "The shutter's blade is stuck where it is.",
+    hazards="HZ-005", at="plant.shutter.stuck", turned=to(True), shows=when(_elsewhere))
+ShutterDriverWelded = knob(
+    __name__, "shutter-driver-welded",
+    "The shutter's driver is welded: the shutter is driven open whatever is commanded.",
+    hazards="HZ-005", at="plant.shutter.driver_welded", turned=to(True),
+    shows=when(lambda simulator, out: not out.shutter_open and simulator.plant.estop_relay))
+ShutterSlowToClose = knob(
+    __name__, "shutter-slow-to-close", "The shutter closes slowly: friction, or a tired spring.",
+    hazards="HZ-006", at="plant.shutter.close_travel_us", turned=thousandfold,
+    shows=when(lambda simulator, out: _elsewhere(simulator, out) == "closed"),
+    travel_ms=number(200.0, 1, 60_000, "Full travel, in ms."))
+ShutterSlowToOpen = knob(
+    __name__, "shutter-slow-to-open", "The shutter opens slowly: friction, or a weak coil.",
+    hazards="HZ-006", at="plant.shutter.open_travel_us", turned=thousandfold,
+    shows=when(lambda simulator, out: _elsewhere(simulator, out) == "open"),
+    travel_ms=number(200.0, 1, 60_000, "Full travel, in ms."))
+# fmt: on
 
 
 class _OfMonitor(PulseKnob):
@@ -197,25 +113,17 @@ class _OfMonitor(PulseKnob):
         return pulse.transmitted_uj > 0 if self.monitor == "b" else pulse.port
 
 
-class MonitorGain(_OfMonitor):
-    """An energy monitor reads a fixed factor too high or too low."""
+_OF_MONITOR: Final = Shows(_OfMonitor)
 
-    name: ClassVar = "monitor-gain"
-    hazards: ClassVar = ("HZ-014", "HZ-015")
-    knob: ClassVar = "gain"
-    ratio: float = Field(0.5, ge=0, le=10, allow_inf_nan=False, description="Reading for healthy reading.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another gain."""
-        return healthy * self.ratio
-
-
-class MonitorFrozen(_OfMonitor):
-    """An energy monitor goes on reading what it read when the fault came."""
-
-    name: ClassVar = "monitor-frozen"
-    hazards: ClassVar = ("HZ-014",)
-    knob: ClassVar = "frozen"
+# fmt: off
+MonitorGain = knob(
+    __name__, "monitor-gain", "An energy monitor reads a fixed factor too high or too low.",
+    hazards="HZ-014 HZ-015", at="gain", turned=times, shows=_OF_MONITOR,
+    ratio=number(0.5, 0, 10, "Reading for healthy reading."))
+MonitorFrozen = knob(
+    __name__, "monitor-frozen", "An energy monitor goes on reading what it read when the fault came.",
+    hazards="HZ-014", at="frozen", turned=to(True), shows=_OF_MONITOR)
+# fmt: on
 
 
 class MonitorSaturates(_OfMonitor):
@@ -274,88 +182,30 @@ class MonitorNoisy(_OfMonitor):
         return None
 
 
-class MonitorDrifts(_OfMonitor):
-    """An energy monitor drifts away from its calibration."""
-
-    name: ClassVar = "monitor-drifts"
-    hazards: ClassVar = ("HZ-014", "HZ-015")
-    knob: ClassVar = "drift_ratio_per_s"
-    percent_per_s: float = Field(
-        1.0, ge=-100, le=100, allow_inf_nan=False, description="Of its gain, in %/s."
-    )
-
-    def value(self, healthy: Any) -> Any:
-        """A slope."""
-        return self.percent_per_s / 100
-
-
-class PhotodiodeDead(PulseKnob):
-    """The photodiode sees nothing any more: no pulse is counted, no width measured."""
-
-    name: ClassVar = "photodiode-dead"
-    hazards: ClassVar = ("HZ-014", "HZ-012")
-    knob: ClassVar = "plant.monitors.photodiode_dead"
-
-
-class PhotodiodeWeak(PulseKnob):
-    """The photodiode's signal is weak: widths read long, weak pulses are missed."""
-
-    name: ClassVar = "photodiode-weak"
-    hazards: ClassVar = ("HZ-014", "HZ-012")
-    knob: ClassVar = "plant.monitors.photodiode_ratio"
-    ratio: float = Field(0.5, gt=0, le=10, allow_inf_nan=False, description="Signal for healthy signal.")
-
-    def value(self, healthy: Any) -> Any:
-        """Weaker."""
-        return healthy * self.ratio
-
-
-class IndicatorFails(Knob):
-    """The emission indicator is dark or dim."""
-
-    name: ClassVar = "indicator-fails"
-    hazards: ClassVar = ("HZ-032", "HZ-025")
-    knob: ClassVar = "plant.lights.indicator_ratio"
-    ratio: float = Field(0.0, ge=0, le=10, allow_inf_nan=False, description="Current for healthy current.")
-
-    def value(self, healthy: Any) -> Any:
-        """Dimmer."""
-        return healthy * self.ratio
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should shine."""
-        return True if outputs.indicator_on else None
-
-
-class AimingFails(Knob):
-    """The aiming beam is dark, dim or too bright."""
-
-    name: ClassVar = "aiming-fails"
-    hazards: ClassVar = ("HZ-041",)
-    knob: ClassVar = "plant.lights.aiming_ratio"
-    ratio: float = Field(0.0, ge=0, le=100, allow_inf_nan=False, description="Power for healthy power.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another power."""
-        return healthy * self.ratio
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should shine."""
-        return True if outputs.aiming_on else None
-
-
-class AimingOffset(PulseKnob):
-    """The aiming beam points beside the treatment beam; no sensor tells, only the truth does."""
-
-    name: ClassVar = "aiming-offset"
-    hazards: ClassVar = ("HZ-041",)
-    knob: ClassVar = "plant.lights.aiming_offset_mm"
-    offset_mm: float = Field(3.0, ge=0, le=50, allow_inf_nan=False, description="How far beside, in mm.")
-
-    def value(self, healthy: Any) -> Any:
-        """Beside."""
-        return self.offset_mm
-
-    def alters(self, pulse: TruePulse) -> bool:
-        """Light on the skin."""
-        return pulse.aperture
+# fmt: off
+MonitorDrifts = knob(
+    __name__, "monitor-drifts", "An energy monitor drifts away from its calibration.",
+    hazards="HZ-014 HZ-015", at="drift_ratio_per_s", turned=lambda _, percent: percent / 100,
+    shows=_OF_MONITOR, percent_per_s=number(1.0, -100, 100, "Of its gain, in %/s."))
+PhotodiodeDead = knob(
+    __name__, "photodiode-dead",
+    "The photodiode sees nothing any more: no pulse is counted, no width measured.",
+    hazards="HZ-014 HZ-012", at="plant.monitors.photodiode_dead", turned=to(True), shows=EACH_PULSE)
+PhotodiodeWeak = knob(
+    __name__, "photodiode-weak", "The photodiode's signal is weak: widths read long, weak pulses are missed.",
+    hazards="HZ-014 HZ-012", at="plant.monitors.photodiode_ratio", turned=times, shows=EACH_PULSE,
+    ratio=number(0.5, 0, 10, "Signal for healthy signal.", above=True))
+IndicatorFails = knob(
+    __name__, "indicator-fails", "The emission indicator is dark or dim.",
+    hazards="HZ-032 HZ-025", at="plant.lights.indicator_ratio", turned=times,
+    shows=when(lambda _, out: out.indicator_on), ratio=number(0.0, 0, 10, "Current for healthy current."))
+AimingFails = knob(
+    __name__, "aiming-fails", "The aiming beam is dark, dim or too bright.",
+    hazards="HZ-041", at="plant.lights.aiming_ratio", turned=times, shows=when(lambda _, out: out.aiming_on),
+    ratio=number(0.0, 0, 100, "Power for healthy power."))
+AimingOffset = knob(
+    __name__, "aiming-offset",
+    "The aiming beam points beside the treatment beam; no sensor tells, only the truth does.",
+    hazards="HZ-041", at="plant.lights.aiming_offset_mm", turned=exactly,
+    shows=each_pulse(lambda pulse: pulse.aperture), offset_mm=number(3.0, 0, 50, "How far beside, in mm."))
+# fmt: on

@@ -3,186 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar
-
-from pydantic import Field
+from typing import Final
 
 from sim_device.board import Outputs
-from sim_device.faults.knobs import CountedKnob, Knob, PulseKnob
+from sim_device.faults.declare import number
+from sim_device.faults.knobs import EACH_PULSE, each, exactly, knob, times, to, when
 from sim_device.plant.capacitor import SAFE_V
 from sim_device.simulator import Simulator
 
 
-class _WhileCharging(Knob):
-    """A knob of the charger: each new charge counts."""
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """The charger runs towards this voltage, for the lamp's next shot."""
-        if outputs.hv_enable and outputs.hv_set_mv:
-            return outputs.hv_set_mv, simulator.plant.lamp.shots
-        return None
-
-
-class ChargerWeak(_WhileCharging):
-    """The charger gives less power than it should, or none: charging takes longer, or does not end."""
-
-    name: ClassVar = "charger-weak"
-    hazards: ClassVar = ("HZ-028", "HZ-025")
-    knob: ClassVar = "plant.capacitor.charger_ratio"
-    ratio: float = Field(
-        0.3, ge=0, le=1, allow_inf_nan=False, description="Power for healthy power; 0: dead."
+def _charging(simulator: Simulator, outputs: Outputs) -> Hashable:
+    """The charger runs towards this voltage, for the lamp's next shot."""
+    return (
+        (outputs.hv_set_mv, simulator.plant.lamp.shots) if outputs.hv_enable and outputs.hv_set_mv else None
     )
 
-    def value(self, healthy: Any) -> Any:
-        """Less power."""
-        return healthy * self.ratio
+
+def _charged(simulator: Simulator) -> bool:
+    """The capacitor holds what can hurt."""
+    return simulator.plant.capacitor.volts(simulator.now_us) > SAFE_V
 
 
-class VoltageHigh(_WhileCharging):
-    """The charger charges to another voltage than it is set to: its reference has drifted."""
+_CHARGING: Final = when(_charging)
+_BURNING: Final = when(lambda _, out: out.simmer_start)
+_SHOT: Final = each(lambda simulator: simulator.plant.lamp.shots)
 
-    name: ClassVar = "voltage-high"
-    hazards: ClassVar = ("HZ-008",)
-    knob: ClassVar = "plant.capacitor.set_ratio"
-    ratio: float = Field(1.2, ge=0, le=3, allow_inf_nan=False, description="True voltage for set voltage.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another reference."""
-        return healthy * self.ratio
-
-
-class DumpStuck(Knob):
-    """The dump relay does not close: the capacitor keeps its charge but for the bleeder."""
-
-    name: ClassVar = "dump-stuck"
-    hazards: ClassVar = ("HZ-027",)
-    knob: ClassVar = "plant.capacitor.dump_stuck"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should dump a charge that can hurt."""
-        charged = simulator.plant.capacitor.volts(simulator.now_us) > SAFE_V
-        return True if charged and not outputs.dump_hold else None
-
-
-class BleederChanged(Knob):
-    """The bleeder's resistance has changed: it is open (0), or a leak pulls the capacitor down."""
-
-    name: ClassVar = "bleeder-changed"
-    hazards: ClassVar = ("HZ-027", "HZ-028")
-    knob: ClassVar = "plant.capacitor.bleed_ratio"
-    ratio: float = Field(0.0, ge=0, le=10_000, allow_inf_nan=False, description="Conductance for healthy.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another conductance."""
-        return healthy * self.ratio
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """There is charge to bleed, and the dump relay does not do it."""
-        charged = simulator.plant.capacitor.volts(simulator.now_us) > SAFE_V
-        return True if charged and outputs.dump_hold else None
-
-
-class EstopRelayWelded(Knob):
-    """The emergency stop's relay is welded: pressing the button cuts nothing but tells the firmware."""
-
-    name: ClassVar = "estop-relay-welded"
-    hazards: ClassVar = ("HZ-021",)
-    knob: ClassVar = "plant.contacts.estop_relay_welded"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """The relay should have dropped."""
-        return True if simulator.plant.contacts.estop_pressed else None
-
-
-class LampWeak(PulseKnob):
-    """The lamp gives less light for the same charge: it has aged."""
-
-    name: ClassVar = "lamp-weak"
-    hazards: ClassVar = ("HZ-011",)
-    knob: ClassVar = "plant.lamp.output_ratio"
-    ratio: float = Field(0.8, ge=0, le=1, allow_inf_nan=False, description="Light for a new lamp's.")
-
-    def value(self, healthy: Any) -> Any:
-        """Less light."""
-        return healthy * self.ratio
-
-
-class SimmerFails(Knob):
-    """The simmer supply fails: the lamp's arc goes out, or does not start."""
-
-    name: ClassVar = "simmer-fails"
-    hazards: ClassVar = ("HZ-026", "HZ-025")
-    knob: ClassVar = "plant.lamp.simmer_fails"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should burn."""
-        return True if outputs.simmer_start else None
-
-
-class _PerShot(CountedKnob):
-    """A knob of the lamp's shots."""
-
-    def count(self, simulator: Simulator) -> int:
-        """The lamp's shots."""
-        return simulator.plant.lamp.shots
-
-
-class LampMisfires(CountedKnob):
-    """A trigger now and then strikes no arc in the lamp."""
-
-    name: ClassVar = "lamp-misfires"
-    hazards: ClassVar = ("HZ-026", "HZ-011")
-    knob: ClassVar = "plant.lamp.misfire_probability"
-    share: float = Field(0.1, gt=0, le=1, allow_inf_nan=False, description="Of the triggers.")
-
-    def value(self, healthy: Any) -> Any:
-        """So often."""
-        return self.share
-
-    def count(self, simulator: Simulator) -> int:
-        """Triggers that struck no arc."""
-        return simulator.plant.truth.misfired
-
-
-class LampWears(_PerShot):
-    """The lamp wears faster than its life law says, up to its explosion."""
-
-    name: ClassVar = "lamp-wears"
-    hazards: ClassVar = ("HZ-031", "HZ-011")
-    knob: ClassVar = "plant.lamp.wear_ratio"
-    ratio: float = Field(1000.0, ge=0, le=1e7, allow_inf_nan=False, description="Wear of a shot for healthy.")
-
-    def value(self, healthy: Any) -> Any:
-        """Faster."""
-        return healthy * self.ratio
-
-
-class LampOverloaded(_PerShot):
-    """A lamp of too small an explosion energy is fitted: each shot takes more of its life."""
-
-    name: ClassVar = "lamp-overloaded"
-    hazards: ClassVar = ("HZ-031",)
-    knob: ClassVar = "plant.lamp.explosion_j"
-    explosion_j: float = Field(
-        86.0,
-        ge=1,
-        le=10_000,
-        allow_inf_nan=False,
-        description="In J; 86 J are twice the largest pulse's 43 J.",
-    )
-
-    def value(self, healthy: Any) -> Any:
-        """Less glass."""
-        return self.explosion_j
-
-
-class LampBroken(Knob):
-    """The lamp is broken: no simmer, no light."""
-
-    name: ClassVar = "lamp-broken"
-    hazards: ClassVar = ("HZ-031", "HZ-025")
-    knob: ClassVar = "plant.lamp.broken"
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It should burn."""
-        return True if outputs.simmer_start else None
+# fmt: off
+ChargerWeak = knob(
+    __name__, "charger-weak",
+    "The charger gives less power than it should, or none: charging takes longer, or does not end.",
+    hazards="HZ-028 HZ-025", at="plant.capacitor.charger_ratio", turned=times, shows=_CHARGING,
+    ratio=number(0.3, 0, 1, "Power for healthy power; 0: dead."))
+VoltageHigh = knob(
+    __name__, "voltage-high",
+    "The charger charges to another voltage than it is set to: its reference has drifted.",
+    hazards="HZ-008", at="plant.capacitor.set_ratio", turned=times, shows=_CHARGING,
+    ratio=number(1.2, 0, 3, "True voltage for set voltage."))
+DumpStuck = knob(
+    __name__, "dump-stuck",
+    "The dump relay does not close: the capacitor keeps its charge but for the bleeder.",
+    hazards="HZ-027", at="plant.capacitor.dump_stuck", turned=to(True),
+    shows=when(lambda simulator, out: not out.dump_hold and _charged(simulator)))
+BleederChanged = knob(
+    __name__, "bleeder-changed",
+    "The bleeder's resistance has changed: it is open (0), or a leak pulls the capacitor down.",
+    hazards="HZ-027 HZ-028", at="plant.capacitor.bleed_ratio", turned=times,
+    shows=when(lambda simulator, out: out.dump_hold and _charged(simulator)),
+    ratio=number(0.0, 0, 10_000, "Conductance for healthy."))
+EstopRelayWelded = knob(
+    __name__, "estop-relay-welded",
+    "The emergency stop's relay is welded: pressing the button cuts nothing but tells the firmware.",
+    hazards="HZ-021", at="plant.contacts.estop_relay_welded", turned=to(True),
+    shows=when(lambda simulator, _: simulator.plant.contacts.estop_pressed))
+LampWeak = knob(
+    __name__, "lamp-weak", "The lamp gives less light for the same charge: it has aged.",
+    hazards="HZ-011", at="plant.lamp.output_ratio", turned=times, shows=EACH_PULSE,
+    ratio=number(0.8, 0, 1, "Light for a new lamp's."))
+SimmerFails = knob(
+    __name__, "simmer-fails", "The simmer supply fails: the lamp's arc goes out, or does not start.",
+    hazards="HZ-026 HZ-025", at="plant.lamp.simmer_fails", turned=to(True), shows=_BURNING)
+LampMisfires = knob(
+    __name__, "lamp-misfires", "A trigger now and then strikes no arc in the lamp.",
+    hazards="HZ-026 HZ-011", at="plant.lamp.misfire_probability", turned=exactly,
+    shows=each(lambda simulator: simulator.plant.truth.misfired),
+    share=number(0.1, 0, 1, "Of the triggers.", above=True))
+LampWears = knob(
+    __name__, "lamp-wears", "The lamp wears faster than its life law says, up to its explosion.",
+    hazards="HZ-031 HZ-011", at="plant.lamp.wear_ratio", turned=times, shows=_SHOT,
+    ratio=number(1000.0, 0, 1e7, "Wear of a shot for healthy."))
+LampOverloaded = knob(
+    __name__, "lamp-overloaded",
+    "A lamp of too small an explosion energy is fitted: each shot takes more of its life.",
+    hazards="HZ-031", at="plant.lamp.explosion_j", turned=exactly, shows=_SHOT,
+    explosion_j=number(86.0, 1, 10_000, "In J; 86 J are twice the largest pulse's 43 J."))
+LampBroken = knob(
+    __name__, "lamp-broken", "The lamp is broken: no simmer, no light.",
+    hazards="HZ-031 HZ-025", at="plant.lamp.broken", turned=to(True), shows=_BURNING)
+# fmt: on

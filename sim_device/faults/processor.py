@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable
-from typing import Any, ClassVar, Final, Literal
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, PrivateAttr
 
 from sim_device.board import Outputs
+from sim_device.faults.declare import whole
 from sim_device.faults.fault import Fault
-from sim_device.faults.knobs import CountedKnob, Knob
+from sim_device.faults.knobs import ALWAYS, each, exactly, knob, to, when
 from sim_device.firmware.memory import NonVolatile
 from sim_device.knobs import CLOCK, SUPPLY, Knobs
 from sim_device.memory import Alteration, RamMemory, behind
@@ -52,40 +53,23 @@ class ProcessorHangs(Fault):
         simulator.hang(simulator.now_us)
 
 
-class ClockDrifts(Knob):
-    """The processor's clock runs fast or slow."""
-
-    name: ClassVar = "clock-drifts"
-    hazards: ClassVar = ("HZ-037",)
-    knob: ClassVar = CLOCK
-    ppm: int = Field(10_000, ge=-500_000, le=1_000_000, description="Fast by so many ppm; negative: slow.")
-
-    def value(self, healthy: Any) -> Any:
-        """Another rate."""
-        return self.ppm
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It is off."""
-        return True
+def _unpowered(simulator: Simulator, _outputs: Outputs) -> bool:
+    """It would be there but for this fault; under another cut it makes no difference yet."""
+    return simulator.plant.powered or Knobs.of(simulator).is_alone(SUPPLY)
 
 
-class PowerCut(Knob):
-    """The device's supply is cut, and comes back when the fault ends."""
-
-    name: ClassVar = "power-cut"
-    hazards: ClassVar = ("HZ-003", "HZ-024")
-    knob: ClassVar = SUPPLY
-
-    def value(self, healthy: Any) -> Any:
-        """Off."""
-        return False
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It would be there but for this fault; under another cut it makes no difference yet."""
-        return True if simulator.plant.powered or Knobs.of(simulator).is_alone(self.path) else None
+# fmt: off
+ClockDrifts = knob(
+    __name__, "clock-drifts", "The processor's clock runs fast or slow.",
+    hazards="HZ-037", at=CLOCK, turned=exactly, shows=ALWAYS,
+    ppm=whole(10_000, -500_000, 1_000_000, "Fast by so many ppm; negative: slow."))
+PowerCut = knob(
+    __name__, "power-cut", "The device's supply is cut, and comes back when the fault ends.",
+    hazards="HZ-003 HZ-024", at=SUPPLY, turned=to(False), shows=when(_unpowered))
+# fmt: on
 
 
-class _Altered(Fault):
+class _Altered(Fault, ABC):
     """Memory altered behind the firmware's back; it fires when the firmware reads what was altered."""
 
     lasting: ClassVar = False
@@ -101,9 +85,9 @@ class _Altered(Fault):
         memory = behind(simulator.memory)
         self._alterations.append(memory.alter(self.altered(memory.image())))
 
+    @abstractmethod
     def altered(self, image: bytes) -> bytes:
         """The memory as it is from now on."""
-        raise NotImplementedError
 
 
 class MemoryCorrupted(_Altered):
@@ -128,16 +112,15 @@ class MemoryCorrupted(_Altered):
         return bytes(data)
 
 
-class MemoryFails(CountedKnob):
-    """The non-volatile memory takes no more writes."""
-
-    name: ClassVar = "memory-fails"
-    hazards: ClassVar = ("HZ-020", "HZ-025")
-    knob: ClassVar = "memory.flaws.failing"
-
-    def count(self, simulator: Simulator) -> int:
-        """Writes that it refused."""
-        return behind(simulator.memory).flaws.refused
+MemoryFails = knob(
+    __name__,
+    "memory-fails",
+    "The non-volatile memory takes no more writes.",
+    hazards="HZ-020 HZ-025",
+    at="memory.flaws.failing",
+    turned=to(True),
+    shows=each(lambda simulator: behind(simulator.memory).flaws.refused),
+)
 
 
 class CountersNearTheirEnd(_Altered):

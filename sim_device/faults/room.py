@@ -2,88 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
-from sim_device.board import Outputs
+from sim_device.faults.declare import number, one_of
 from sim_device.faults.fault import Fault
-from sim_device.faults.knobs import Knob
+from sim_device.faults.knobs import ALWAYS, exactly, knob, thousandfold, to, when
 from sim_device.knobs import FOOT, Knobs
 from sim_device.plant.contacts import FIXED_SPOT_UM
 from sim_device.simulator import Simulator
 
-
-class _AtOnce(Knob):
-    """A knob whose every new setting shows at once."""
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """It is so."""
-        return True
-
-
-class MainsDip(_AtOnce):
-    """The mains leave their window."""
-
-    name: ClassVar = "mains-dip"
-    hazards: ClassVar = ("HZ-024", "HZ-025")
-    knob: ClassVar = "plant.contacts.mains_ok"
-
-    def value(self, healthy: Any) -> Any:
-        """Outside."""
-        return False
-
-
-class ChargerHot(_AtOnce):
-    """The capacitor charger is too hot: its temperature contact opens."""
-
-    name: ClassVar = "charger-hot"
-    hazards: ClassVar = ("HZ-025",)
-    knob: ClassVar = "plant.contacts.charger_cool"
-
-    def value(self, healthy: Any) -> Any:
-        """Hot."""
-        return False
-
-
-class ModuleExchanged(_AtOnce):
-    """Another wavelength module is put in at the arm's end while somebody may be armed."""
-
-    name: ClassVar = "module-exchanged"
-    hazards: ClassVar = ("HZ-018",)
-    knob: ClassVar = "plant.contacts.wavelength_nm"
-    wavelength_nm: Literal[0, 532, 755, 1064] = Field(532, description="In nm; 0 for one without identity.")
-
-    def value(self, healthy: Any) -> Any:
-        """The other one."""
-        return self.wavelength_nm
-
-
-class SpotTurned(_AtOnce):
-    """The zoom ring is turned, and the encoder sees it."""
-
-    name: ClassVar = "spot-turned"
-    hazards: ClassVar = ("HZ-016",)
-    knob: ClassVar = "plant.contacts.zoom_um"
-    spot_mm: float = Field(2.0, ge=2, le=6, allow_inf_nan=False, description="In mm.")
-
-    def value(self, healthy: Any) -> Any:
-        """The other spot."""
-        return round(self.spot_mm * 1000)
-
-    def situation(self, simulator: Simulator, outputs: Outputs) -> Hashable:
-        """Only a zoom handpiece has a ring."""
-        return True if simulator.plant.contacts.handpiece not in FIXED_SPOT_UM else None
-
-
-class FootHeld(_AtOnce):
-    """Something lies on the footswitch: it is pressed without anybody's will."""
-
-    name: ClassVar = "foot-held"
-    hazards: ClassVar = ("HZ-001", "HZ-002", "HZ-032")
-    knob: ClassVar = FOOT
+# fmt: off
+MainsDip = knob(
+    __name__, "mains-dip", "The mains leave their window.",
+    hazards="HZ-024 HZ-025", at="plant.contacts.mains_ok", turned=to(False), shows=ALWAYS)
+ChargerHot = knob(
+    __name__, "charger-hot", "The capacitor charger is too hot: its temperature contact opens.",
+    hazards="HZ-025", at="plant.contacts.charger_cool", turned=to(False), shows=ALWAYS)
+ModuleExchanged = knob(
+    __name__, "module-exchanged",
+    "Another wavelength module is put in at the arm's end while somebody may be armed.",
+    hazards="HZ-018", at="plant.contacts.wavelength_nm", turned=exactly, shows=ALWAYS,
+    wavelength_nm=one_of(Literal[0, 532, 755, 1064], 532, "In nm; 0 for one without identity."))
+SpotTurned = knob(
+    __name__, "spot-turned", "The zoom ring is turned, and the encoder sees it.",
+    hazards="HZ-016", at="plant.contacts.zoom_um", turned=thousandfold,
+    shows=when(lambda simulator, _: simulator.plant.contacts.handpiece not in FIXED_SPOT_UM),
+    spot_mm=number(2.0, 2, 6, "In mm."))
+FootHeld = knob(
+    __name__, "foot-held", "Something lies on the footswitch: it is pressed without anybody's will.",
+    hazards="HZ-001 HZ-002 HZ-032", at=FOOT, turned=to(True), shows=ALWAYS)
+# fmt: on
 
 
 class ContactFlutters(Fault):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -34,7 +35,7 @@ from sim_device.vices import (
 _MESSAGES: dict[str, type[Message]] = {message.__name__: message for message in MESSAGES}
 
 
-class Serial(Fault):
+class Serial(Fault, ABC):
     """Puts a vice on the line while it lasts; counts the frames that it really changed."""
 
     direction: Literal["to_device", "to_host", "both"] = Field("both", description="Which way it acts on.")
@@ -63,9 +64,9 @@ class Serial(Fault):
         """Which frames."""
         self._seed = random.Random(key).getrandbits(63)
 
+    @abstractmethod
     def vice(self, way: Way) -> Vice:
         """What goes wrong on this way."""
-        raise NotImplementedError
 
     def begin(self, simulator: Simulator) -> None:
         """Put it there."""
@@ -247,10 +248,6 @@ class LampNoiseOnLine(Serial):
 
 class _Silent(Knob):
     """The line is gone: whatever either end says into it counts."""
-
-    def value(self, healthy: Any) -> Any:
-        """Gone."""
-        return True
 
     def entered(self, now_us: int, port: str, data: bytes) -> None:
         """The host said something."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from sim_device.board import SAFE_INPUTS, SAFE_OUTPUTS, Inputs, Outputs
-from sim_device.faults.fault import Fault, remove, touch
+from sim_device.doors import Disturbance
+from sim_device.faults.declare import declared, given
+from sim_device.faults.fault import Fault, remove
 from sim_device.faults.trigger import INPUT_LINES, OUTPUT_LINES
-from sim_device.simulator import Disturbance, Simulator
+from sim_device.simulator import Simulator
 
 # Outputs that tell by counting up: a level stuck on them and then let go would be a burst of counts, which no
 # wire can carry. Their faults are trigger-lost, spurious-trigger and watchdog-kicks-lost.
@@ -30,25 +33,24 @@ def _numeric(lines: tuple[str, ...], safe: Inputs | Outputs) -> tuple[str, ...]:
     return tuple(line for line in lines if not isinstance(getattr(safe, line), bool) and line not in COUNTERS)
 
 
-InputLine = Annotated[
-    str,
-    _known(INPUT_LINES, "input"),
-    Field(description="Input of the firmware (sim_device.board.Inputs)."),
-]
+def _named(lines: tuple[str, ...], meaning: str) -> Any:
+    """What its JSON schema says of a parameter that names one of these lines."""
+    return Field(description=meaning, json_schema_extra={"enum": [*lines]})
+
+
+_DRIVEN: Final = tuple(line for line in OUTPUT_LINES if line not in COUNTERS)
+_MEASURED: Final = _numeric(INPUT_LINES, SAFE_INPUTS)
+_VALUED: Final = _numeric(OUTPUT_LINES, SAFE_OUTPUTS)
+
+InputLine = Annotated[str, _known(INPUT_LINES, "input"), _named(INPUT_LINES, "Input of the firmware.")]
 OutputLine = Annotated[
-    str,
-    _known(tuple(line for line in OUTPUT_LINES if line not in COUNTERS), "level or value among the outputs"),
-    Field(description="Output of the firmware (sim_device.board.Outputs)."),
+    str, _known(_DRIVEN, "level or value among the outputs"), _named(_DRIVEN, "Output of the firmware.")
 ]
 NumberLine = Annotated[
-    str,
-    _known(_numeric(INPUT_LINES, SAFE_INPUTS), "input with a value"),
-    Field(description="Input of the firmware with a value, not a level."),
+    str, _known(_MEASURED, "input with a value"), _named(_MEASURED, "Input with a value, not a level.")
 ]
 NumberOutput = Annotated[
-    str,
-    _known(_numeric(OUTPUT_LINES, SAFE_OUTPUTS), "output with a value"),
-    Field(description="Output of the firmware with a value, not a level."),
+    str, _known(_VALUED, "output with a value"), _named(_VALUED, "Output with a value, not a level.")
 ]
 LEVEL_MAX: Final = 2**31 - 1  # what a 32-bit register can hold
 Level = bool | Annotated[int, Field(ge=-LEVEL_MAX, le=LEVEL_MAX)]
@@ -62,13 +64,13 @@ class Wire(Fault, Disturbance):
     def begin(self, simulator: Simulator) -> None:
         """Get between plant and firmware."""
         simulator.disturbances.append(self)
-        touch(simulator)
+        simulator.rewire()
 
     def end(self, simulator: Simulator) -> None:
         """Mend the wire."""
         remove(simulator.disturbances, self)
         self._last.clear()
-        touch(simulator)
+        simulator.rewire()
 
     def put(self, lines: Inputs | Outputs, name: str, level: Any) -> None:
         """Let `level` arrive on the line `name`, whatever was sent."""
@@ -82,11 +84,11 @@ class Wire(Fault, Disturbance):
 class Misread(Wire):
     """Base of faults by which inputs read something else than what is there."""
 
-    levels: ClassVar[dict[str, Any]] = {}
+    reads: ClassVar[Callable[[Inputs, Any], dict[str, Any]]]  # `read`, of the lines and its own parameter
 
     def read(self, lines: Inputs) -> dict[str, Any]:
         """What is read instead, by line."""
-        return self.levels
+        return type(self).reads(lines, given(self))
 
     def alter_inputs(self, now_us: int, lines: Inputs) -> None:
         """Read it."""
@@ -97,16 +99,46 @@ class Misread(Wire):
 class Misdriven(Wire):
     """Base of faults by which outputs drive something else than what is commanded."""
 
-    levels: ClassVar[dict[str, Any]] = {}
+    drives: ClassVar[Callable[[Outputs, Any], dict[str, Any]]]  # `driven`, of the lines and its own parameter
 
     def driven(self, lines: Outputs) -> dict[str, Any]:
         """What is driven instead, by line."""
-        return self.levels
+        return type(self).drives(lines, given(self))
 
     def alter_outputs(self, now_us: int, lines: Outputs) -> None:
         """Drive it."""
         for name, level in self.driven(lines).items():
             self.put(lines, name, level)
+
+
+def misread(
+    module: str,
+    name: str,
+    meaning: str,
+    *,
+    hazards: str,
+    reads: Callable[[Inputs, Any], dict[str, Any]],
+    **parameter: Any,
+) -> type[Misread]:
+    """Make the class of a fault of inputs."""
+    made = declared(Misread, module, name, meaning, hazards=hazards, parameter=parameter)
+    made.reads = staticmethod(reads)
+    return made
+
+
+def misdriven(
+    module: str,
+    name: str,
+    meaning: str,
+    *,
+    hazards: str,
+    drives: Callable[[Outputs, Any], dict[str, Any]],
+    **parameter: Any,
+) -> type[Misdriven]:
+    """Make the class of a fault of outputs."""
+    made = declared(Misdriven, module, name, meaning, hazards=hazards, parameter=parameter)
+    made.drives = staticmethod(drives)
+    return made
 
 
 def with_bit(value: int, bit: int, *, to: bool) -> int:
@@ -251,7 +283,7 @@ class InputDelayed(Wire):
         if sent != latest and self._simulator is not None:
             due_us = now_us + max(1, round(self.delay_ms * 1000))
             self._coming.append((due_us, sent))
-            self._simulator.at(due_us, touch)
+            self._simulator.at(due_us, Simulator.rewire)
         self.put(lines, self.line, self._arrived)
 
     def end(self, simulator: Simulator) -> None:

@@ -126,7 +126,10 @@ def port_proven(device: Device) -> bool:
 
 
 def fitted(sums: list[list[int]]) -> StoredCalibration:
-    """The calibration of these sums (port, monitor A, monitor B over the shots of each point)."""
+    """The calibration of these sums (port, monitor A, monitor B over the shots of each point).
+
+    Whatever the sums, it can be stored: what a register cannot hold makes it invalid, and is cut off there.
+    """
     port_uj, a_uj, b_uj = (sum(point[index] for point in sums) for index in range(3))
     gain_a_ppm = _ratio_ppm(port_uj, a_uj)
     gain_b_ppm = _ratio_ppm(port_uj, b_uj)
@@ -138,7 +141,7 @@ def fitted(sums: list[list[int]]) -> StoredCalibration:
         for point in sums
     )
     residual_ppm = max(residuals_ppm)
-    energies_uj = tuple(min(5_000_000, point[0] // CALIBRATION_SHOTS) for point in sums)
+    energies_uj = tuple(max(0, min(5_000_000, point[0] // CALIBRATION_SHOTS)) for point in sums)
     low_ppm, high_ppm = limits.GAIN_PPM
     valid = (
         low_ppm <= gain_a_ppm <= high_ppm
@@ -148,8 +151,8 @@ def fitted(sums: list[list[int]]) -> StoredCalibration:
     )
     return StoredCalibration(
         valid=valid,
-        gain_a_ppm=gain_a_ppm,
-        gain_b_ppm=gain_b_ppm,
+        gain_a_ppm=max(0, gain_a_ppm),
+        gain_b_ppm=max(0, gain_b_ppm),
         residual_ppm=residual_ppm,
         points=_POINTS,
         energies_uj=energies_uj,

@@ -62,14 +62,14 @@ _GROUPS: Final = {
     ),
     **dict.fromkeys(("dark_a_uj", "dark_b_uj"), DARK),
 }
-_LEVELS: Final = tuple(line.name for line in fields(Inputs))
+_LEVELS: Final = tuple(line.name for line in fields(Inputs) if line.name != "hv_mv")
 _BITS: Final = tuple(_GROUPS.get(name, ALL) for name in _LEVELS)
 _levels_of = attrgetter(*_LEVELS)
 
 
 def groups() -> Iterator[tuple[str, int]]:
     """Every input with the bits that it sets when it changes."""
-    return zip(_LEVELS, _BITS, strict=True)
+    return ((line.name, _GROUPS.get(line.name, ALL)) for line in fields(Inputs))
 
 
 class Lines:
@@ -77,14 +77,25 @@ class Lines:
 
     def __init__(self) -> None:
         self._levels: tuple[int | bool, ...] = ()
+        self._hv_mv = 0
+        self._version: int | None = None
 
     def changes(self, inputs: Inputs) -> int:
         """The groups in which a line differs from the step before; all of them in the first."""
+        found = 0
+        if inputs.hv_mv != self._hv_mv:
+            self._hv_mv = inputs.hv_mv
+            found = VOLTAGE
+        version = inputs.version
+        if version is not None and version == self._version:
+            return found
+        self._version = version
         before, levels = self._levels, _levels_of(inputs)
         if levels == before:
-            return 0
+            return found
         self._levels = levels
-        found = 0 if before else ALL
+        if not before:
+            found = ALL
         for bits in compress(_BITS, map(ne, levels, before)):
             found |= bits
         return found

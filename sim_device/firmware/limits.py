@@ -16,7 +16,7 @@ NEVER_US: Final = 2**62  # a deadline that does not come; sums with it still fit
 
 MODEL: Final = "PicoLase 755"
 FIRMWARE_VERSION: Final = "0.1.0"
-BUILD_ID: Final = "reference"
+BUILD_ID: Final = "simulated"  # of the C core too: which of the two runs makes no difference on the wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ _NO_FAULT: Final[frozenset[Fault]] = frozenset()
 _ON_STATUS: Final = changes.ALL & ~(
     changes.VOLTAGE | changes.CHARGE | changes.SIMMER | changes.LIGHT | changes.DARK | changes.DRIVEN
 )
+# `reports_waiting` alone is no news: reports tell of more, and less is the host's own doing.
+_COMPARED: Final = slice(-1)
 _ON_REPORTS: Final = changes.PULSE | changes.RECORDS
 ON_TELLING: Final = _ON_STATUS | _ON_REPORTS
 
@@ -44,7 +46,8 @@ class Reporter:
     def __init__(self) -> None:
         self.deadline_us = NEVER_US  # when something is due without anything changing
         self._visible: tuple[object, ...] = ()  # as it is
-        self._told: tuple[object, ...] = ()  # as the latest Status has it
+        self._told: tuple[object, ...] = ()  # as the latest Status has it, as far as it is compared
+        self._news = True  # the two differ
         self._repeat_us = NEVER_US  # when the next report is due again
         self._status_us = -STATUS_SPACING_US
         self._period_us = STATUS_IDLE_US
@@ -60,7 +63,7 @@ class Reporter:
     def open_session(self, now_us: int) -> None:
         """A new session hears everything anew."""
         self._live = True
-        self._told = ()
+        self._told, self._news = (), True
         self._status_us = now_us - STATUS_SPACING_US
         self._telemetry_us = now_us
         self._sample = 0
@@ -86,10 +89,11 @@ class Reporter:
         self._held_back = 0
         if changed & _ON_STATUS:
             self._visible = visible(device)
+            self._news = self._visible[_COMPARED] != self._told
             self._period_us = STATUS_ARMED_US if device.armed else STATUS_IDLE_US
-        status_us = self._status_us + (self._period_us if self._visible == self._told else STATUS_SPACING_US)
+        status_us = self._status_us + (STATUS_SPACING_US if self._news else self._period_us)
         if now_us >= status_us:
-            self._told = self._visible
+            self._told, self._news = self._visible[_COMPARED], False
             self._status_us = now_us
             status_us = now_us + self._period_us
             link.send(Status(now_us, device.boot_number, device.host.challenge(now_us), *self._visible))  # type: ignore[arg-type] # in the order of its declaration

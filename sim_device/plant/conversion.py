@@ -7,7 +7,9 @@ is converted by tanh^2 of the square root of its power, so that weak pulses are 
 their energy, strong ones saturate, and the doubled pulse is shorter, the more so the weaker it is.
 
 LASER_FACTS allows "up to 100 mJ" [C] to both. The 1064 nm module reaches it; 200 mJ at 755 nm make 68 mJ at
-532 nm here, since 100 mJ would ask for more than two thirds of the quantum limit in every step.
+532 nm here, 1.4 J/cm2 at 2.5 mm. Published is what was used, 0.3-2.2 J/cm2 at 2.5-5 mm (treatments.csv,
+T009), and not which with which: 2.2 J/cm2 at 2.5 mm would be 108 mJ, 76 % of the quantum limit over both
+steps together. No source tells of a module of that yield, so these parameters stay.
 """
 
 from __future__ import annotations

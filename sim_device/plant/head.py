@@ -208,8 +208,7 @@ class Head:
         One long flash at the time at which a tenth of it has left. The table is that of 60 degC; a rod of
         20 degC would give 2 % less.
         """
-        energy_uj = _FREE["energy_uj"].at(pump_j)
-        if self.hold_off or energy_uj < 1.0:
+        if self.hold_off or (energy_uj := _FREE["energy_uj"].at(pump_j)) < 1.0:
             return None
         _, noise = self._pumped(now_us, pump_j)
         begin_us, width_ps = _FREE["begin_us"].at(pump_j), _FREE["width_ps"].at(pump_j)

@@ -55,6 +55,7 @@ class Plant:
     def __init__(self, seed: int, contacts: Contacts | None = None) -> None:
         self.now_us = 0
         self._inputs = Inputs()
+        self._inputs.count()
         self._read_us = -1  # when the voltage was read
         self.contacts = contacts or Contacts()
         self.truth = Truth()
@@ -128,7 +129,7 @@ class Plant:
             part = self._parts[index]
             if part.happen(due_us):
                 self._publish[index]()
-                self.changed = True
+                self._note()
             all_due_us[index] = part.next_us
             self.next_event_us = due_us = min(all_due_us)
         self.now_us = now_us
@@ -157,7 +158,7 @@ class Plant:
         change(self)
         self._settle()
         self._publish_all()
-        self.changed = True
+        self._note()
 
     def set_power(self, on: bool) -> None:
         """Take the supply away (everything falls to its safe side, the capacitor is dumped) or return it."""
@@ -170,7 +171,7 @@ class Plant:
             self.comparator.trip(self.now_us)  # it wakes up latched
         self._settle()
         self._publish_all()
-        self.changed = True
+        self._note()
 
     def dump_cavity(self, now_us: int, pump_j: float, mode_width_ps: int) -> tuple[Light, ...]:
         """Let the Pockels cell work on a pumped rod: the light, none if gated off or under threshold."""
@@ -299,6 +300,11 @@ class Plant:
         due_us[3] = self.hv_inhibited.next_us
         self.next_event_us = min(due_us)
 
+    def _note(self) -> None:
+        """Inputs were written, for the firmware to see now."""
+        self.changed = True
+        self._inputs.count()
+
     def _plan(self) -> None:
         """Take over when each part changes next."""
         self._due_us[:] = [part.next_us for part in self._parts]
@@ -341,7 +347,9 @@ class Plant:
         self._inputs.shutter_closed_switch = self.shutter.closed_switch
 
     def _publish_charge(self) -> None:
-        self._inputs.charge_done = self.capacitor.charge_done
+        if self._inputs.charge_done is not self.capacitor.charge_done:
+            self._inputs.charge_done = self.capacitor.charge_done
+            self._inputs.count()
         self._read_us = -1
 
     def _publish_light(self) -> None:

@@ -1,21 +1,16 @@
-"""The control channel: every action and every error, in process and over a real unix socket."""
+"""The control channel: every action and every error, in process and over HTTP."""
 
 import asyncio
 import contextlib
-import os
-import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from protocols.messages import Handpiece
-from sim_device.board import Inputs, Memory, Outputs, Step, lines_of
-from sim_device.control import build_app, serve_control
-from sim_device.control_client import AsyncControl, Control, ControlError
-from sim_device.errors import SetupError
+from sim_device.board import Inputs, Outputs, lines_of
+from sim_device.control import build_app
 from sim_device.firmware import Reference
 from sim_device.hands import Hands
 from sim_device.memory import RamMemory
@@ -23,37 +18,12 @@ from sim_device.operator import ACTIONS, ActionError, Plug, perform
 from sim_device.plant import Contacts, Plant
 from sim_device.serve import Pump
 from sim_device.simulator import RESET_US, Simulator
+from tests.sim_device.controlled import MS, Idle, bench
 
 S = 1_000_000
-MS = 1_000
-
-
-class Idle:
-    """A firmware that only keeps its watchdog quiet."""
-
-    def __init__(self) -> None:
-        self.outputs = Outputs()
-        self.boots = 0
-        self.kick_us = 0
-
-    def boot(self, now_us: int, memory: Memory, *, watchdog_reset: bool) -> None:
-        self.outputs = Outputs()
-        self.boots += 1
-        self.kick_us = now_us
-
-    def step(self, now_us: int, inputs: Inputs, received: bytes, console: bytes) -> Step:
-        if now_us >= self.kick_us:
-            self.outputs.watchdog_kicks += 1
-            self.kick_us = now_us + 50 * MS
-        return Step(b"", b"", self.kick_us)
-
-
-def bench(**contacts: Any) -> Simulator:
-    return Simulator(Idle(), Plant(1, Contacts(**contacts)), RamMemory())
 
 
 # --- actions in process
-
 CASES: list[tuple[str, dict[str, Any], dict[str, object]]] = [
     ("key", {"to": "on"}, {"key_on": True}),
     ("key", {"to": "off"}, {"key_on": False}),
@@ -133,14 +103,15 @@ BAD: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("feet", {}, ("action = 'feet'", "foot", "estop")),
     ("foot", {}, ("foot.to", "required")),
     ("foot", {"to": "stamp"}, ("foot.to = 'stamp'", "'press' or 'release'")),
-    ("foot", {"to": "press", "hard": 1}, ("foot.hard = 1", "not permitted")),
+    ("foot", {"to": "press", "hard": 1}, ("foot.hard = 1", "not permitted: give to")),
+    ("spot", {"spot": 3}, ("spot.spot_mm: Field required", "spot.spot = 3", "did you mean spot_mm?")),
     ("handpiece", {"name": "zoom"}, ("handpiece.name = 'zoom'", "'ZOOM'", "'LENS_ARRAY_6'")),
     ("spot", {"spot_mm": 1.9}, ("spot.spot_mm = 1.9", "greater than or equal to 2")),
     ("spot", {"spot_mm": "wide"}, ("spot.spot_mm = 'wide'", "valid number")),
     ("spot", {"spot_mm": float("nan")}, ("spot.spot_mm = nan", "6")),
     ("wavelength", {"wavelength_nm": 633}, ("wavelength.wavelength_nm = 633", "532, 755 or 1064")),
     ("power", {"to": "on"}, ("power.to = 'on'", "'cut' or 'return'")),
-    ("dock", {"to": "press"}, ("dock.to = 'press'", "not permitted")),
+    ("dock", {"to": "press"}, ("dock.to = 'press'", "not permitted: leave it out")),
 ]
 
 
@@ -218,7 +189,7 @@ async def test_actions_without_fields_need_no_body_and_broken_json_is_explained(
             "/operator/foot", content=b"{", headers={"content-type": "application/json"}
         )
         assert answer.status_code == 422
-        assert "JSON" in answer.json()["error"]
+        assert answer.json()["error"] == "foot: the body is no JSON, from byte 1 on"
         answer = await client.post("/operator/foot")
         assert answer.status_code == 422
         assert "foot" in answer.json()["error"]
@@ -260,7 +231,7 @@ async def test_truth_and_device_tell_the_same_pulses_each_from_its_own_place() -
         assert len((await client.get("/truth")).json()["pulses"]) == 32
         answer = await client.get("/truth", params={"last": -1})
         assert answer.status_code == 422
-        assert "truth.query.last = '-1'" in answer.json()["error"]
+        assert "truth.last = '-1'" in answer.json()["error"]
         device = (await client.get("/device")).json()
         assert device["pulse_number"] == device["lamp_shots"] == device["reports_waiting"] == 32
         assert (device["boots"], device["broken"]) == (1, False)
@@ -280,78 +251,44 @@ async def test_the_open_api_document_lists_every_action_with_its_fields() -> Non
         assert document["components"]["schemas"]["Turn"]["properties"]["spot_mm"]["maximum"] == 6
 
 
-# --- over a unix socket
+REFUSED: list[tuple[str, str, int, str]] = [
+    ("GET", "/", 404, "GET / is nothing that can be done here: GET /openapi.json lists what can"),
+    ("GET", "/operator/foot", 405, "GET /operator/foot is nothing that can be done here"),
+    ("GET", "/docs", 404, "GET /docs is nothing"),  # it would load its page from somebody else's server
+    ("DELETE", "/injections/x", 422, "injections.number = 'x': Input should be a valid integer"),
+    ("DELETE", "/injections/7", 404, "injection = 7 is not known"),
+    ("GET", "/truth?last=x", 422, "truth.last = 'x': Input should be a valid integer"),
+    ("POST", "/time/step", 422, "step: Field required"),
+    ("PUT", "/snapshots/a%20b", 409, "snapshot = 'a b' is no name"),
+    ("POST", "/faults/shuter-stuck", 422, "fault = 'shuter-stuck' is not known: did you mean shutter-stuck?"),
+]
 
 
-async def test_both_clients_work_over_a_private_socket_that_is_gone_afterwards(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "laser0.control"
-    simulator = bench()
-
-    def use_blocking() -> None:
-        client = Control(path)
-        client.operate("door", to="open")
-        assert client.state()["inputs"]["door_closed"] is False
-        assert client.truth(last=5)["total"] == 0
-        assert client.device()["pulse_number"] == 0
-        with pytest.raises(ControlError, match=r"foot.to = 'x': Input should be 'press' or 'release'"):
-            client.operate("foot", to="x")
-        client.close()
-
-    async with serve_control(Pump(simulator), path):
-        assert path.stat().st_mode & 0o777 == 0o600
-        client = AsyncControl(path)
-        now_us = await client.operate("undock")
-        assert 0 <= now_us <= simulator.now_us
-        assert (await client.state())["inputs"]["docked_a_closed"] is False
-        assert (await client.truth())["pulses"] == []
-        assert (await client.device())["boots"] == 0
-        with pytest.raises(ControlError, match="is not known: give one of key, foot"):
-            await client.operate("nonsense")
-        await client.close()
-        await asyncio.to_thread(use_blocking)
-    assert list(path.parent.iterdir()) == []
-    gone, gone_too = Control(path), AsyncControl(path)
-    with pytest.raises(ControlError, match="does not answer"):
-        gone.state()
-    with pytest.raises(ControlError, match="does not answer"):
-        await gone_too.state()
-    gone.close()
-    await gone_too.close()
+@pytest.mark.parametrize(("method", "path", "status", "words"), REFUSED)
+async def test_whatever_is_refused_is_refused_in_the_form_that_the_document_tells(
+    method: str, path: str, status: int, words: str
+) -> None:
+    async with served() as (client, _):
+        answer = await client.request(method, path)
+        assert answer.status_code == status
+        assert list(answer.json()) == ["error"]
+        assert answer.json()["error"].startswith(words)
+        document = (await client.get("/openapi.json")).json()
+    assert document["components"]["schemas"]["Refusal"]["properties"].keys() == {"error"}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["responses"].keys() == {"200", "4XX"}
+            schema = operation["responses"]["4XX"]["content"]["application/json"]["schema"]
+            assert schema["$ref"].endswith("/Refusal")
 
 
-async def test_a_stale_socket_is_replaced_and_a_live_one_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "control"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))  # closed without being removed, as by a killed process
-    pump = Pump(bench())
-    async with serve_control(pump, path):
-        client = AsyncControl(path)
-        assert (await client.state())["powered"]
-        await client.close()
-        with pytest.raises(SetupError, match="belongs to a running simulator"):
-            async with serve_control(pump, path):
-                pass
-        assert path.is_socket()
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(path))
-        other.listen()
-        with pytest.raises(SetupError, match="is served by another process"):
-            async with serve_control(pump, path):
-                pass
-        assert path.is_socket()
-
-
-async def test_a_path_that_cannot_be_a_socket_is_explained(tmp_path: Path) -> None:
-    pump = Pump(bench())
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(SetupError, match="exists and is no socket"):
-        async with serve_control(pump, tmp_path / "file"):
-            pass
-    assert (tmp_path / "file").read_text() == "mine"
-    long = tmp_path / ("x" * 120)
-    with pytest.raises(SetupError, match=f"has {len(os.fsencode(long))} bytes, the system allows 107"):
-        async with serve_control(pump, long):
-            pass
-    with pytest.raises(SetupError, match="a directory that you may write"):
-        async with serve_control(pump, tmp_path / "file" / "below"):
-            pass
+async def test_a_mistyped_parameter_of_a_fault_is_answered_with_the_nearest() -> None:
+    async with served() as (client, _):
+        answer = await client.post("/faults/shutter-slow-to-close", json={"travel_mss": 200, "onn": "pulse"})
+        assert answer.status_code == 422
+        assert answer.json()["error"] == (
+            "shutter-slow-to-close.travel_mss = 200: is not permitted: did you mean travel_ms?; "
+            "shutter-slow-to-close.onn = 'pulse': is not permitted: did you mean on?"
+        )
+        answer = await client.post("/faults/shutter-stuck", json={"on": "pulsee"})
+        assert answer.json()["error"].startswith("shutter-stuck.on = 'pulsee': is no event: write one like")

@@ -10,12 +10,12 @@ import pytest
 
 from protocols.states import State
 from sim_device.board import Inputs, Outputs, lines_of
+from sim_device.doors import Disturbance, Observer
 from sim_device.faults import CATALOGUE, NOT_THE_DEVICES, Fault, Trigger, faults_of, meaning_of
 from sim_device.faults.describe import describe, describe_trigger, unit_of
 from sim_device.faults.processor import AREAS
 from sim_device.faults.trigger import INPUT_LINES, LINES
 from sim_device.firmware import memory
-from sim_device.simulator import Disturbance, Observer
 from tests.sim_device.desk import MS, at
 
 HAZARDS = Path(__file__).parents[2] / "docs" / "reference" / "hazards.csv"

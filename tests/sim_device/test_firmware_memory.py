@@ -10,7 +10,8 @@ from protocols.refusals import Refusal
 from protocols.requests import Acknowledge, ReadCounters, ReadFault
 from protocols.states import State
 from sim_device.firmware.memory import MEMORY_BYTES, REPORTS_MAX, NonVolatile
-from tests.sim_device.bench import MS, Bench, PowerCutError, Ram, S, at
+from tests.sim_device.bench import MS, Bench, S, at
+from tests.sim_device.ideal_laser import PowerCutError, Ram
 
 COMMIT = PulseReport(
     1,

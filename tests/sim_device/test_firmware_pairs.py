@@ -164,7 +164,7 @@ def test_the_first_shot_that_the_port_does_not_see_ends_the_calibration(
         assert bench.dark
         bench.run(S)
         assert len(bench.triggers) == before + shot
-        assert bench.reports[max(bench.reports)].flags == {PulseFlag.CALIBRATION}
+        assert bench.last_report.flags == {PulseFlag.CALIBRATION}
         assert not bench.firmware.device.calibrator.valid
 
 
@@ -180,6 +180,6 @@ def test_a_calibration_shot_whose_light_did_not_come_is_not_judged_as_lost_from_
         bench.flashes = 0 if len(bench.triggers) == before + 4 else 1
     bench.set(door_closed=False)
     bench.run(S)
-    assert bench.reports[max(bench.reports)].flags == {PulseFlag.CALIBRATION, PulseFlag.SKIPPED}
+    assert bench.last_report.flags == {PulseFlag.CALIBRATION, PulseFlag.SKIPPED}
     assert bench.first_fault is Fault.NONE
     assert (bench.state, bench.status.calibrated) == (State.STANDBY, False)

@@ -9,36 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_device.board import Inputs, Memory, Outputs, Step
+from sim_device.doors import Observer
 from sim_device.line import HELD_MAX, WAITING_MAX, Line, Way
 from sim_device.memory import RamMemory
 from sim_device.plant import NEVER, Plant
-from sim_device.simulator import Observer, Simulator
+from sim_device.simulator import Simulator
 from sim_device.vices import Delay, Drop, Glue, Split, Vice
+from tests.sim_device.echo import Echo
 
 MS = 1_000
 S = 1_000_000
-
-
-class Echo:
-    """A firmware that sends back what it hears, at once, and kicks every 50 ms."""
-
-    def __init__(self) -> None:
-        self.outputs = Outputs()
-        self.heard: list[tuple[int, bytes]] = []
-        self._kick_us = 0
-
-    def boot(self, now_us: int, memory: Memory, *, watchdog_reset: bool) -> None:
-        self.outputs = Outputs()
-        self._kick_us = now_us
-
-    def step(self, now_us: int, inputs: Inputs, received: bytes, console: bytes) -> Step:
-        if now_us >= self._kick_us:
-            self.outputs.watchdog_kicks += 1
-            self._kick_us = now_us + 50 * MS
-        if received:
-            self.heard.append((now_us, received))
-        return Step(received, b"", self._kick_us)
 
 
 def made() -> tuple[Simulator, Echo]:
@@ -76,7 +56,7 @@ def test_a_paced_line_takes_ten_bits_a_byte_both_ways(baud: int) -> None:
     assert simulator.sent() == b""
     found = came(simulator, S)
     one_way_us = 10 * 10 * S / baud
-    assert b"".join(data for _, data in firmware.heard) == b"x" * 10
+    assert firmware.words == b"x" * 10
     assert firmware.heard[-1][0] == pytest.approx(10 * MS + one_way_us, abs=2)
     assert b"".join(data for _, data in found) == b"x" * 10
     assert found[-1][0] == pytest.approx(10 * MS + 2 * one_way_us, abs=4)
@@ -88,7 +68,7 @@ def test_what_is_sent_while_the_line_is_busy_waits_for_its_turn() -> None:
     simulator.receive(b"a" * 96, 0)  # 100 ms
     simulator.receive(b"b" * 48, 50 * MS)  # 50 ms more, from 100 ms on
     simulator.advance(S)
-    assert b"".join(data for _, data in firmware.heard) == b"a" * 96 + b"b" * 48
+    assert firmware.words == b"a" * 96 + b"b" * 48
     when = {data[-1:]: at_us for at_us, data in firmware.heard}
     assert when[b"a"] == pytest.approx(100 * MS, abs=2)
     assert when[b"b"] == pytest.approx(150 * MS, abs=2)
@@ -123,7 +103,7 @@ def test_another_rate_of_the_host_garbles_both_ways_until_it_is_right_again() ->
     simulator.receive(b"hello", 0)
     simulator.advance(100 * MS)
     assert firmware.heard
-    assert b"hello" not in b"".join(data for _, data in firmware.heard)
+    assert b"hello" not in firmware.words
     simulator.sent()
     firmware.heard.clear()
     simulator.wire.set_host(115_200)
@@ -245,6 +225,24 @@ def test_bytes_that_nobody_sent_can_be_slipped_in() -> None:
     assert simulator.next_event_us == 5 * MS
     simulator.advance(5 * MS)
     assert firmware.heard == [(5 * MS, b"forged\0")]
+
+
+def test_what_was_lost_with_the_cable_delays_nothing_after_it() -> None:
+    line = Line()
+    line.set_device(10_000)  # a byte takes 1 ms
+    line.to_device.put(b"x" * 500, 0)
+    line.cut()
+    line.mend()
+    line.to_device.put(b"y", 2 * MS)
+    assert line.to_device.next_us == 3 * MS
+    slow = Delay(S)
+    line.to_host.add(slow)
+    line.to_host.put(b"x\0", 0)
+    line.unplug()
+    line.plug()
+    line.to_host.remove(slow)
+    line.to_host.put(b"y\0", 5 * MS)
+    assert line.to_host.next_us == 7 * MS
 
 
 def test_what_is_slipped_in_on_a_paced_line_does_not_arrive_in_the_past() -> None:

@@ -1,9 +1,9 @@
 """The library of the C core: how it is built, what is said when it cannot be, that tests fail on it."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -33,14 +33,43 @@ def test_an_old_header_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert c_header.write(checking=True) == 0
 
 
-def test_the_same_sources_are_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PICOLASE_CACHE", str(tmp_path / "new"))
-    monkeypatch.setenv("PICOLASE_CFLAGS", "-O0")
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Sources that are compiled in no time, and a cache that is still empty."""
+    for folder in ("core", "include", "native"):
+        (tmp_path / "sources" / folder).mkdir(parents=True)
+    (tmp_path / "sources/core/one.c").write_text("int one(void);\nint one(void) { return 1; }\n")
+    monkeypatch.setattr(native_build, "SOURCES", tmp_path / "sources")
+    monkeypatch.setenv("PICOLASE_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_the_same_sources_are_built_once(small: Path) -> None:
     first = native_build.built()
     made_ns = first.path.stat().st_mtime_ns
     assert native_build.built() == first
     assert first.path.stat().st_mtime_ns == made_ns
-    assert [file.name for file in first.path.parent.iterdir()] == [first.path.name]
+    assert list((small / "cache").iterdir()) == [first.path]
+
+
+@pytest.mark.parametrize("file", ["core/one.c", "core/two.h", "include/three.h", "native/four.c"])
+def test_other_sources_and_other_flags_are_another_library(
+    file: str, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = native_build.built()
+    (small / "sources" / file).write_text("int two(void);\n")
+    second = native_build.built()
+    monkeypatch.setenv("PICOLASE_CFLAGS", "-O0")
+    third = native_build.built()
+    assert len({first.key, second.key, third.key}) == 3
+    assert sorted((small / "cache").iterdir()) == sorted(one.path for one in (first, second, third))
+
+
+def test_the_sources_are_looked_for_beside_the_packages_where_a_wheel_puts_them() -> None:
+    root = Path(native_build.__file__).parents[1]
+    assert root / "firmware" == native_build.SOURCES
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    assert "firmware" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 
 def test_without_a_compiler_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,13 +93,11 @@ def test_a_cache_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch, t
         native_build.built()
 
 
-def test_sources_that_the_compiler_refuses_leave_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    _changed(monkeypatch, tmp_path, "core/crc.c", "~before", "~befor")
+def test_sources_that_the_compiler_refuses_leave_nothing(small: Path) -> None:
+    (small / "sources/core/one.c").write_text("int one(void) { return }\n")
     with pytest.raises(SetupError, match="refused the native firmware"):
         native_build.built()
-    assert not list((tmp_path / "cache").iterdir())
+    assert not list((small / "cache").iterdir())
 
 
 def test_a_firmware_is_made_by_its_name() -> None:
@@ -100,50 +127,7 @@ def test_bytes_of_another_build_are_refused() -> None:
         firmware.__setstate__(saved | {"build": "other"})
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "other"),
-    [
-        ("core/judge.c", "readings->pulses > 1", "readings->pulses > 2"),
-        ("core/permit.c", "grant->trigger == TRIGGER_INTERNAL", "false"),
-        ("core/link.c", "frame->seq > link->heard_seq", "frame->seq >= link->heard_seq"),
-        ("core/memory.c", "crc32_after(MAGIC, raw", "crc32_after(0, raw"),
-        ("core/pulser.c", "if (!device_clear_to_trigger(device, order))", "if (0)"),
-    ],
-)
-def test_another_behaviour_of_the_core_is_found(
-    file: str, text: str, other: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    _changed(monkeypatch, tmp_path, file, text, other)
-    monkeypatch.setattr(native, "library", _once(native.Library(native_build.built())))
-    with benches_of(Pair), pytest.raises(AssertionError):
-        _try_much()
-
-
-def _try_much() -> None:
-    """Some histories that both sides of a pair go through; without a change they pass (their own module)."""
-    from tests.sim_device import test_native_differs_nowhere as differs
-
-    series(flashes=2)
-    differs.test_a_line_that_moves_while_the_pulse_is_numbered_stops_its_trigger_in_both("door_closed", False)
-    differs.test_stale_words_are_passed_over_alike()
-    differs.test_a_permit_is_for_one_trigger_in_both()
-
-
-def _once(library: native.Library) -> Callable[[], native.Library]:
-    return lambda: library
-
-
-def _changed(monkeypatch: pytest.MonkeyPatch, folder: Path, file: str, text: str, other: str) -> None:
-    """Let the library be built from sources of which one reads otherwise."""
-    shutil.copytree(native_build.SOURCES, folder / "firmware")
-    path = folder / "firmware" / file
-    source = path.read_text("utf-8")
-    assert text in source
-    path.write_text(source.replace(text, other), encoding="utf-8")
-    monkeypatch.setattr(native_build, "SOURCES", folder / "firmware")
-    monkeypatch.setenv("PICOLASE_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("PICOLASE_CFLAGS", "-O0 -Wno-error")
-
+# -- the whole core, compiled once for several tests, each source by itself
 
 STRICT = (
     *("-Werror", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wcast-qual"),
@@ -151,22 +135,86 @@ STRICT = (
 )
 
 
-def test_the_sources_compile_without_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PICOLASE_CACHE", str(tmp_path))
-    monkeypatch.setenv("PICOLASE_CFLAGS", " ".join(STRICT))
-    assert native_build.built().path.exists()
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Where the objects are, and what the compiler said of the sources."""
+    folder = tmp_path_factory.mktemp("objects")
+    return folder, _compile(folder, sorted(native_build.SOURCES.glob("[cn]*/*.c")), *STRICT)
 
 
-def test_the_core_needs_nothing_but_bytes_moved_and_compared(tmp_path: Path) -> None:
+def _compile(folder: Path, sources: list[Path], *flags: str) -> subprocess.CompletedProcess[str]:
+    command = ["cc", *native_build.FLAGS, "-O1", f"-I{native_build.SOURCES / 'include'}", *flags, "-c"]
+    command.remove("-shared")
+    return subprocess.run(
+        [*command, *map(str, sources)], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_sources_compile_without_a_warning(
+    compiled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, said = compiled
+    assert said.stderr == ""
+    assert said.returncode == 0
+
+
+def test_the_core_needs_nothing_but_bytes_moved_and_compared(
+    compiled: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     """No heap, no clock, no floating point of a library: what a bare processor has not."""
-    core = tmp_path / "core.o"
-    sources = [str(file) for file in native_build.SOURCES.glob("core/*.c")]
-    flags = ["-std=c11", "-Os", "-nostdlib", "-r", f"-I{native_build.SOURCES / 'include'}"]
-    subprocess.run(["cc", *flags, *sources, "-o", str(core)], check=True)
-    undefined = subprocess.run(
-        ["nm", "-u", str(core)], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert set(undefined) - {"U"} <= {"memcpy", "memset", "memcmp", "memmove", "memchr", "strlen"}
+    core = [str(compiled[0] / f"{file.stem}.o") for file in native_build.SOURCES.glob("core/*.c")]
+    whole = str(tmp_path / "core.o")
+    subprocess.run(["cc", "-nostdlib", "-r", *core, "-o", whole], check=True)
+    told = subprocess.run(["nm", "-u", whole], capture_output=True, text=True, check=True).stdout.split()
+    position_independent = {"_GLOBAL_OFFSET_TABLE_"}
+    needed = set(told) - {"U"} - position_independent
+    assert needed <= {"memcpy", "memset", "memcmp", "memmove", "memchr", "strlen"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "other"),
+    [
+        ("judge.c", "readings->pulses > 1", "readings->pulses > 2"),
+        ("permit.c", "grant->trigger == TRIGGER_INTERNAL", "false"),
+        ("link.c", "frame->seq > link->heard_seq", "frame->seq >= link->heard_seq"),
+        ("memory.c", "crc32_after(MAGIC, raw", "crc32_after(0, raw"),
+        ("pulser.c", "if (!device_clear_to_trigger(device, order))", "if (0)"),
+        ("pulser.c", "if (!device_clear_to_trigger(device, order))", None),
+    ],
+)
+def test_another_behaviour_of_the_core_is_found(
+    file: str,
+    text: str,
+    other: str | None,
+    *,
+    compiled: tuple[Path, subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The last case is the control: the same source again passes."""
+    objects = {path.name: str(path) for path in compiled[0].glob("*.o")}
+    source = (native_build.SOURCES / "core" / file).read_text("utf-8")
+    assert text in source
+    (tmp_path / file).write_text(source.replace(text, text if other is None else other), encoding="utf-8")
+    made = _compile(tmp_path, [tmp_path / file], f"-I{native_build.SOURCES / 'core'}")
+    assert made.returncode == 0, made.stderr
+    objects[f"{file[:-2]}.o"] = str(tmp_path / f"{file[:-2]}.o")
+    path = tmp_path / "changed.so"
+    subprocess.run(["cc", "-shared", *objects.values(), "-o", str(path)], check=True)
+    changed = native.loaded(native_build.Build(path, "changed"))
+    monkeypatch.setattr(native, "library", lambda: changed)
+    with benches_of(Pair), nullcontext() if other is None else pytest.raises(AssertionError):
+        _try_much()
+
+
+def _try_much() -> None:
+    """Some histories that both sides of a pair go through."""
+    from tests.sim_device import test_native_differs_nowhere as differs
+
+    series(flashes=2)
+    differs.test_a_line_that_moves_while_the_pulse_is_numbered_stops_its_trigger_in_both("door_closed", False)
+    differs.test_stale_words_are_passed_over_alike()
+    differs.test_a_permit_is_for_one_trigger_in_both()
 
 
 SANITIZED = """
@@ -183,7 +231,7 @@ print("clean")
 
 def test_the_core_runs_clean_under_the_sanitizers(monkeypatch: pytest.MonkeyPatch) -> None:
     runtimes = [_runtime(name) for name in ("libasan.so", "libubsan.so")]
-    monkeypatch.setenv("PICOLASE_CFLAGS", "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1")
+    monkeypatch.setenv("PICOLASE_CFLAGS", "-fsanitize=address,undefined -fno-sanitize-recover=all -O0")
     native_build.built()  # outside the sanitizers: they would watch the compiler, too
     monkeypatch.setenv("LD_PRELOAD", " ".join(runtimes))
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")

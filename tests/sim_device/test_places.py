@@ -23,7 +23,6 @@ from hal.laser_values import LaserIdentity
 from hal.picolase_laser import PicolaseLaser
 from hal.ports import open_port
 from hal.reconnect import Reconnect
-from sim_device.board import Inputs, Memory, Outputs, Step
 from sim_device.errors import SetupError
 from sim_device.firmware import Reference
 from sim_device.hands import Hands
@@ -34,32 +33,10 @@ from sim_device.plant import Plant
 from sim_device.serve import Pump
 from sim_device.simulator import Simulator
 from sim_device.vices import Delay, Drop
+from tests.sim_device.echo import Echo
 
 MS = 1_000
 WITHIN_S = 10.0  # for what takes milliseconds on a machine that has nothing else to do
-
-
-class Echo:
-    """A firmware that sends back what it hears and kicks every 50 ms."""
-
-    def __init__(self) -> None:
-        self.outputs = Outputs()
-        self.heard = b""
-        self.heard_us: list[int] = []
-        self._kick_us = 0
-
-    def boot(self, now_us: int, memory: Memory, *, watchdog_reset: bool) -> None:
-        self.outputs = Outputs()
-        self._kick_us = now_us
-
-    def step(self, now_us: int, inputs: Inputs, received: bytes, console: bytes) -> Step:
-        if now_us >= self._kick_us:
-            self.outputs.watchdog_kicks += 1
-            self._kick_us = now_us + 50 * MS
-        if received:
-            self.heard += received
-            self.heard_us.append(now_us)
-        return Step(received, console, self._kick_us)
 
 
 @contextlib.asynccontextmanager
@@ -121,16 +98,16 @@ async def test_a_client_with_the_devices_rate_is_understood_and_another_is_not(
                 port.write(b"right")
                 assert await read(port, 5) == b"right"
             with serial.Serial(str(link), 3 * baud if baud < 300_000 else 115_200, timeout=0) as port:
-                firmware.heard = b""
+                firmware.heard.clear()
                 port.write(b"wrong rate")
-                await until(lambda: firmware.heard != b"", "something is heard")
+                await until(lambda: firmware.words != b"", "something is heard")
                 await asyncio.sleep(0.05)
-                assert b"wrong" not in firmware.heard
+                assert b"wrong" not in firmware.words
                 assert b"wrong" not in port.read(100)
                 port.baudrate = baud
                 port.reset_input_buffer()
                 port.write(b"right")
-                await until(lambda: firmware.heard.endswith(b"right"), "the right rate is understood again")
+                await until(lambda: firmware.words.endswith(b"right"), "the right rate is understood again")
 
 
 async def test_a_restored_laser_is_told_the_rate_that_the_client_has_now(tmp_path: Path) -> None:
@@ -146,10 +123,10 @@ async def test_a_restored_laser_is_told_the_rate_that_the_client_has_now(tmp_pat
             hands.restore("right")
             restored = pump.simulator.firmware
             assert isinstance(restored, Echo)
-            restored.heard = b""
+            restored.heard.clear()
             port.write(b"wrong rate")
-            await until(lambda: restored.heard != b"", "something is heard")
-            assert b"wrong" not in restored.heard
+            await until(lambda: restored.words != b"", "something is heard")
+            assert b"wrong" not in restored.words
 
 
 async def test_a_client_that_sets_nothing_has_the_devices_rate(tmp_path: Path) -> None:
@@ -199,7 +176,7 @@ async def test_who_asks_for_rts_cts_waits_until_the_setting_is_taken_back(tmp_pa
         ):
             port.write(b"held")
             await asyncio.sleep(0.2)
-            assert firmware.heard == b""
+            assert firmware.words == b""
             port.rtscts = False
             assert await read(port, 4) == b"held"
 
@@ -209,10 +186,10 @@ async def test_two_stop_bits_of_the_client_are_seen(tmp_path: Path) -> None:
     async with running(firmware, 9_600) as pump:
         with serve_pty(pump.wire, link), serial.Serial(str(link), 9_600, stopbits=2, timeout=0) as port:
             for bits in (11, 10):
-                firmware.heard_us.clear()
+                firmware.heard.clear()
                 port.write(b"x" * 96)
                 assert await read(port, 96) == b"x" * 96
-                took_us = firmware.heard_us[-1] - firmware.heard_us[0]  # of all but the first piece of 16
+                took_us = firmware.heard[-1][0] - firmware.heard[0][0]  # of all but the first piece of 16
                 assert took_us == pytest.approx(80 * bits * 1_000_000 / 9_600, abs=10)
                 port.stopbits = 1
 
@@ -224,13 +201,13 @@ async def test_a_client_that_sends_more_than_a_paced_line_takes_has_to_wait(tmp_
         with serve_pty(pump.wire, link), serial.Serial(str(link), 4_000_000, timeout=0) as port:
             most, left = 0, sent
             async with asyncio.timeout(WITHIN_S):
-                while len(firmware.heard) < len(sent):
+                while len(firmware.words) < len(sent):
                     with contextlib.suppress(serial.SerialTimeoutException, BlockingIOError):
                         left = left[os.write(port.fileno(), left) :] if left else left
                     port.read(10_000)
                     most = max(most, pump.simulator.wire.to_device.bytes_waiting)
                     await asyncio.sleep(0.0001)
-            assert firmware.heard == sent
+            assert firmware.words == sent
             assert HELD_MAX < most <= 3 * HELD_MAX
             assert pump.simulator.wire.to_device.bytes_lost == 0
 

@@ -9,11 +9,12 @@ import pytest
 
 from protocols.states import State
 from sim_device.board import Inputs, Outputs
+from sim_device.doors import Disturbance, Observer
 from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
 from sim_device.operator import perform
 from sim_device.plant import Contacts, Plant
-from sim_device.simulator import Disturbance, Observer, Simulator
+from sim_device.simulator import Simulator
 
 
 def made(*, key_on: bool = False) -> Simulator:

@@ -202,8 +202,8 @@ def test_a_lamp_trigger_hits_what_is_sent_while_it_rings_and_nothing_else() -> N
     triggered(vice, 0, 0)
     way.put(STOP, 1)
     triggered(vice, 10 * MS, 1)
-    way.put(BEAT, 11 * MS)
-    way.put(ACK, 13 * MS)
+    way.put(BEAT, 12 * MS)
+    way.put(ACK, 12 * MS + 1)
     triggered(vice, 20 * MS, 0)  # a processor that starts again is no trigger
     way.put(ACK, 20 * MS)
     (_, first), (_, hit), (_, later), (_, last) = everything(way)
@@ -221,6 +221,7 @@ def test_a_lamp_trigger_hits_the_byte_run_on_a_paced_wire() -> None:
     sent = b"\x55" * 63 + b"\0"
     way.put(sent, 0)
     triggered(vice, 40 * MS, 1)
+    triggered(vice, 64 * MS, 2)  # the last of it has come by now
     found = b"".join(data for _, data in everything(way))
     assert differing_bits(found, sent) == 1
     assert differing_bits(found[32:48], sent[32:48]) == 1  # the piece that left between 32 and 48 ms

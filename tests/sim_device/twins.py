@@ -9,19 +9,15 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
-from cobs import cobs
-
-from protocols.requests import Identity
 from protocols.states import State
 from sim_device.board import Inputs, Memory, Outputs, Step
 from sim_device.firmware import Reference
 from sim_device.firmware.changes import ALL
 from sim_device.native import Native
-from tests.sim_device import bench
-from tests.sim_device.bench import Ram
+from tests.sim_device import bench, ideal_laser
+from tests.sim_device.ideal_laser import Ram
 
 _levels_of = attrgetter(*(line.name for line in fields(Outputs)))
-_BUILT_APART = bytes([Identity.opcode])  # it tells which build answers
 
 
 class BenchNative(Native):
@@ -84,7 +80,7 @@ class Pair:
         step = self._reference.step(now_us, inputs, received, console)
         other = self._native.step(now_us, seen, received, console)
         said = f"at {now_us}, {received!r}, {console!r}"
-        assert _frames(other.sent) == _frames(step.sent), said
+        assert other.sent == step.sent, said
         assert other.console == step.console, said
         assert other.wake_us == step.wake_us, said
         self._compare(said)
@@ -116,20 +112,14 @@ class Pair:
         assert inside.lamp_shots == device.memory.lamp_shots, said
 
 
-def _frames(sent: bytes) -> list[bytes]:
-    """The frames in `sent`; of an Identity the header alone."""
-    raws = [cobs.decode(piece) for piece in sent.split(b"\0")]
-    return [raw[:11] if raw[1:2] == _BUILT_APART else raw for raw in raws]
-
-
 @contextmanager
 def benches_of(firmware: Callable[[], Any]) -> Iterator[None]:
     """Benches have this firmware instead of the reference, those at a stage included."""
-    before = vars(bench)["Reference"]  # what a bench makes for itself
-    setattr(bench, "Reference", firmware)  # noqa: B010 - the module does not export it
+    before = vars(ideal_laser)["Reference"]  # what a bench makes for itself
+    setattr(ideal_laser, "Reference", firmware)  # noqa: B010 - the module does not export it
     bench._at_stage.cache_clear()
     try:
         yield
     finally:
-        setattr(bench, "Reference", before)  # noqa: B010
+        setattr(ideal_laser, "Reference", before)  # noqa: B010
         bench._at_stage.cache_clear()
