@@ -1,11 +1,13 @@
 """A campaign: one script under many seeds, each with its own chance, and results that add up.
 
-Theory of operation. A run is named by script, seed and the code that ran it (`rig.code_hash`). Its result is
-kept when it comes (`rig.results`), so whoever continues a campaign does no run again that is there.
+Theory of operation. A run is named by script, seed, firmware and the code that ran it (`rig.code_hash`). Its
+result is kept when it comes (`rig.results`), so whoever continues a campaign does no run again that is there.
 """
 
 from __future__ import annotations
 
+import functools
+import gc
 import hashlib
 import re
 import time
@@ -19,6 +21,7 @@ from rig.schedule import random_events, random_faults
 from rig.script import Happening, Script
 from rig.simulate import simulate
 from rig.workers import Lost, Workers
+from sim_device import firmwares
 
 LOST: Final = "worker-lost"
 """Name of the violation that a run is which kills its workers."""
@@ -33,6 +36,7 @@ class Job:
     key: str
     seed: int
     script: Mapping[str, Any]
+    firmware: str = firmwares.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Totals:
     seeds: int = 0
     simulated_s: float = 0.0
     wall_s: float = 0.0  # of all runs together
+    turn_ms_max: float = 0.0  # the longest turn of a daemon's loop in real time, of all runs
     pulses: int = 0
     violations: int = 0
     faults_fired: int = 0  # how many faults fired, however often each
@@ -93,6 +98,7 @@ class Totals:
         self.seeds += 1
         self.simulated_s += result["simulated_s"]
         self.wall_s += result["wall_s"]
+        self.turn_ms_max = max(self.turn_ms_max, result.get("turn_ms_max", 0.0))  # older results have none
         self.pulses += result["pulses_true"]
         self.violations += len(result["violations"])
         self.faults_fired += result["faults_fired"]
@@ -113,12 +119,14 @@ class Totals:
         return asdict(self)
 
 
-def jobs_of(script: Script, seeds: Iterable[int], *, chaos: bool) -> Iterator[Job]:
+def jobs_of(
+    script: Script, seeds: Iterable[int], *, chaos: bool, firmware: str = firmwares.DEFAULT
+) -> Iterator[Job]:
     """One run for each seed; with `chaos` each has random events and random faults of its own."""
     for seed in seeds:
         played = disturbed(script, seed) if chaos else script
-        key = hashlib.sha256(f"{played.identity} {seed} {code_hash()}".encode()).hexdigest()[:32]
-        yield Job(key, seed, asdict(played))
+        key = hashlib.sha256(f"{played.identity} {seed} {firmware} {code_hash()}".encode()).hexdigest()[:32]
+        yield Job(key, seed, asdict(played), firmware)
 
 
 def disturbed(script: Script, seed: int) -> Script:
@@ -158,14 +166,23 @@ def run(
 
 def do(job: Job) -> dict[str, Any]:
     """Carry one run out, in whatever process this is."""
-    result = simulate(script_of(job.script), job.seed, clock=time.perf_counter)
+    _leave_imports_alone()
+    result = simulate(script_of(job.script), job.seed, firmware=job.firmware, clock=time.perf_counter)
     return result.as_dict() | {"key": job.key, "script": dict(job.script), "code": code_hash()}
+
+
+@functools.cache
+def _leave_imports_alone() -> None:
+    """Let Python's collector look through what runs make, and not each time through what was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def lost(job: Job, why: Lost) -> dict[str, Any]:
     """The result of a run that nobody survived."""
     return {
-        "key": job.key, "scenario": job.script["name"], "seed": job.seed, "script": dict(job.script),
+        "key": job.key, "scenario": job.script["name"], "seed": job.seed, "firmware": job.firmware,
+        "script": dict(job.script),
         "code": code_hash(), "trace_sha256": "", "began_us": 0, "simulated_s": 0.0, "wall_s": 0.0,
         "pulses_true": 0, "pulses_recorded": 0, "plans_given": 0, "excused": {}, "faults": [], "refusals": {},
         "faults_fired": 0, "idle_faults": [],

@@ -26,7 +26,7 @@ class Tap:
         self.terminal = terminal  # the pseudo-terminal's own name
         self.to_device_bytes = 0
         self.to_host_bytes = 0
-        self.lost: asyncio.Future[PortError] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[PortError | OSError] = asyncio.get_running_loop().create_future()
 
 
 @asynccontextmanager
@@ -36,18 +36,29 @@ async def capture(
     """Open the device's port and offer the host a pseudo-terminal at `host_path`, recording both ways.
 
     Times are microseconds since the beginning. Raises PortError for the device's port, SetupError for the
-    path. `Tap.lost` is done when the device is gone.
+    path. `Tap.lost` is done, with the reason, when the device is gone or nothing more can be recorded.
     """
     device = await open_port(device_url, baud=baud)
     began_us = now_us()
 
+    def keep(kind: str, data: bytes) -> None:
+        """Record; a disk that is full keeps no byte from its way."""
+        try:
+            into.put(Event(now_us() - began_us, kind, data.hex()))
+        except OSError as error:
+            end(error)
+
+    def end(reason: PortError | OSError) -> None:
+        if not tap.lost.done():
+            tap.lost.set_result(reason)
+
     def from_host(data: bytes) -> None:
-        into.put(Event(now_us() - began_us, HOST, data.hex()))
+        keep(HOST, data)
         tap.to_device_bytes += len(data)
         device.write(data)
 
     def from_device(data: bytes) -> None:
-        into.put(Event(now_us() - began_us, DEVICE, data.hex()))
+        keep(DEVICE, data)
         tap.to_host_bytes += len(data)
         host.write(data)
 
@@ -55,7 +66,7 @@ async def capture(
     try:
         with serve_pty(host, host_path) as terminal:
             tap = Tap(terminal)
-            device.start(from_device, tap.lost.set_result)
+            device.start(from_device, end)
             yield tap
     finally:
         device.close()

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-PACKAGES: Final = ("controller", "hal", "protocols", "rig", "safety", "sim_device")
+PACKAGES: Final = ("controller", "firmware", "hal", "protocols", "rig", "safety", "sim_device")
 ROOT: Final = Path(__file__).parents[1]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")

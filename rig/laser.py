@@ -12,7 +12,7 @@ from hal.time import now_us
 from protocols.states import State
 from rig.line import Line
 from rig.virtual_time import VirtualTimeLoop
-from sim_device.firmware import Reference
+from sim_device import firmwares
 from sim_device.memory import RamMemory
 from sim_device.operator import perform
 from sim_device.plant import Contacts, Plant
@@ -97,19 +97,25 @@ class SimulatedLaser:
         self.next_us = simulator.next_event_us - self._offset_us
 
 
-def cold_laser(seed: int) -> Simulator:
-    """A laser with the key off and the handpiece in the calibration port."""
-    return Simulator(Reference(serial=SERIAL), Plant(seed, Contacts()), RamMemory())
+def cold_laser(seed: int, firmware: str = firmwares.DEFAULT) -> Simulator:
+    """A laser with the key off and the handpiece in the calibration port.
+
+    Raises SetupError when the firmware of that name cannot be had.
+    """
+    return Simulator(firmwares.make(firmware, SERIAL), Plant(seed, Contacts()), RamMemory())
 
 
-def warm_laser(seed: int) -> Simulator:
-    """A laser in STANDBY, calibrated and undocked: warmed up once for each seed, then copied."""
-    return copy.deepcopy(_warmed_up(seed))
+def warm_laser(seed: int, firmware: str = firmwares.DEFAULT) -> Simulator:
+    """A laser in STANDBY, calibrated and undocked: warmed up once for each seed and firmware, then copied.
+
+    Raises SetupError as `cold_laser` does.
+    """
+    return copy.deepcopy(_warmed_up(seed, firmware))
 
 
 @functools.lru_cache(maxsize=4)  # a campaign meets each seed once
-def _warmed_up(seed: int) -> Simulator:
-    simulator = cold_laser(seed)
+def _warmed_up(seed: int, firmware: str) -> Simulator:
+    simulator = cold_laser(seed, firmware)
     warm_up(simulator)
     return simulator
 

@@ -3,6 +3,9 @@
 Format 1, JSON Lines in UTF-8. The first line is the header, each other line an event `[time_us, kind, body]`,
 and the last one has the SHA-256 of all lines before it, so that a damaged or cut file is never taken for a
 whole one. Bytes are in hexadecimal. What a host, a hand or a rig does is input; all else follows from it.
+
+Kinds: >wire, <wire, >console, <console (bytes to and from the device, by port), act (from outside), agenda
+(what a scenario had planned), fault (it came or went), lines (of the board), pulse (light), boot.
 """
 
 from __future__ import annotations
@@ -11,25 +14,29 @@ import base64
 import hashlib
 import json
 import platform
+import re
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from protocols.interface import INTERFACE_HASH
 from rig.code_hash import code_hash
+from sim_device import firmwares
 from sim_device.board import Inputs, Memory, Outputs, lines_of
+from sim_device.doors import Observer
+from sim_device.memory import RamMemory
+from sim_device.plant import Contacts
 from sim_device.plant.truth import TruePulse
-from sim_device.simulator import Observer, Simulator
+from sim_device.simulator import Simulator
 
 FORMAT: Final = 1
 END: Final = "end"
-KINDS: Final = (">wire", "<wire", ">console", "<console", "act", "agenda", "fault", "lines", "pulse", "boot")
-"""Bytes to and from the device by port; acts from outside and on the agenda; faults; lines, light, boots."""
+_BYTES: Final = re.compile(r"([0-9a-f]{2})*")
 
 _FAULTS: Final = frozenset({"fault-begins", "fault-ends"})  # by their triggers: nobody does it
 
@@ -39,8 +46,8 @@ INPUTS: Final = frozenset({">wire", ">console", "act"})
 class RecordingError(Exception):
     """A file that is no whole recording of this format; names file and line and what is wrong."""
 
-    def __init__(self, file: object, line: int, text: str) -> None:
-        super().__init__(f"{file}:{line}: {text}")
+    def __init__(self, file: object, line: int | None, text: str) -> None:
+        super().__init__(f"{file}: {text}" if line is None else f"{file}:{line}: {text}")
 
 
 class Header(BaseModel):
@@ -60,6 +67,8 @@ class Header(BaseModel):
     """How the laser stood; "told": of a capture, by its first Status (`rig.likeness.start_of`)."""
     seed: int = 1
     serial: str = ""
+    firmware: str = firmwares.DEFAULT
+    """Which one ran, by its name in `sim_device.firmwares`; a capture's is not known."""
     baud: int = 0
     contacts: dict[str, Any] = {}
     """Where the contacts stood at the start, by the names of `sim_device.plant.Contacts`."""
@@ -68,6 +77,19 @@ class Header(BaseModel):
     scenario: str = ""
     """Name of the scenario that ran, for people: what it did is among the acts."""
     start_us: int = 0
+
+    @field_validator("contacts")
+    @classmethod
+    def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if strange := sorted(given.keys() - {contact.name for contact in fields(Contacts)}):
+            raise ValueError(f"this version knows no contact {', '.join(strange)}")
+        return given
+
+    @field_validator("memory")
+    @classmethod
+    def _whole(cls, given: str) -> str:
+        unpacked(given, RamMemory())
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +172,15 @@ class Recorder(Observer):
 
     def stepped(self, now_us: int, inputs: Inputs, outputs: Outputs) -> None:
         """Board lines may have changed."""
+        self._put_lines(now_us, {"in": inputs, "out": outputs})
+
+    def rewired(self, now_us: int, outputs: Outputs) -> None:
+        """Those to the plant may have."""
+        self._put_lines(now_us, {"out": outputs})
+
+    def _put_lines(self, now_us: int, sides: Mapping[str, Inputs | Outputs]) -> None:
         changed = {}
-        for side, board in (("in", inputs), ("out", outputs)):
+        for side, board in sides.items():
             now, before = lines_of(board), self._lines[side]
             if differences := {name: level for name, level in now.items() if before.get(name) != level}:
                 changed[side] = differences
@@ -200,7 +229,10 @@ def packed(image: bytes) -> str:
 def unpacked(text: str, memory: Memory) -> None:
     """Put what a header holds into a memory; ValueError when it does not fit."""
     if text:
-        image = zlib.decompress(base64.b64decode(text, validate=True))
+        try:
+            image = zlib.decompress(base64.b64decode(text, validate=True))
+        except zlib.error as error:
+            raise ValueError(f"the memory in it is damaged: {error}") from error
         if len(image) != memory.size:
             raise ValueError(f"the memory in it has {len(image)} bytes, a device has {memory.size}")
         memory.write(0, image)
@@ -211,7 +243,7 @@ def load(path: Path) -> Recording:
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError as error:
-        raise RecordingError(path, 0, f"cannot be read: {error.strerror}") from error
+        raise RecordingError(path, None, f"cannot be read: {error.strerror}") from error
     if not lines:
         raise RecordingError(path, 1, "is empty: a recording begins with its header")
     recording = Recording(_header(path, lines[0]))
@@ -243,15 +275,36 @@ def _header(path: Path, line: bytes) -> Header:
         return Header.model_validate({"code": "", **value})
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        made, mine = value.get("version"), version("picolase")
+        if made != mine:
+            text = (
+                f"was made with picolase {made}, and this is {mine}, which cannot read its header: {details}"
+            )
+            raise RecordingError(path, 1, text) from error
         raise RecordingError(path, 1, f"the header is damaged: {details}") from error
 
 
 def _event(path: Path, number: int, line: bytes) -> Event:
     match _json(path, number, line):
-        case [int(time_us), str(kind), body] if kind in KINDS or kind == END:
+        case [int(time_us), str(kind), body] if _fits(kind, body):
             return Event(time_us, kind, body)
         case other:
             raise RecordingError(path, number, f"is no event: {json.dumps(other)[:80]}")
+
+
+def _fits(kind: str, body: object) -> bool:
+    """Whether a line of this kind may have this body; another version's may tell less or more in a table."""
+    match kind, body:
+        case ((">wire" | "<wire" | ">console" | "<console"), str(text)):
+            return _BYTES.fullmatch(text) is not None
+        case (("act" | "agenda" | "fault"), {"name": str(), "fields": dict()}):
+            return True
+        case "lines", dict(sides):
+            return all(isinstance(levels, dict) for levels in sides.values())
+        case (("pulse" | "boot"), dict()):
+            return True
+        case _:
+            return kind == END
 
 
 def _check_end(path: Path, number: int, lines: int, end: Event, total: str) -> None:

@@ -14,8 +14,8 @@ from rig.code_hash import code_hash
 from rig.laser import warm_laser
 from rig.recording import Event, Header, Recorder, Recording, RecordingError, first_difference, unpacked
 from rig.scenario import set_contacts
+from sim_device import firmwares
 from sim_device.faults import FaultError, Injector
-from sim_device.firmware import Reference
 from sim_device.memory import RamMemory
 from sim_device.operator import ActionError, perform
 from sim_device.plant import Contacts, Plant
@@ -31,25 +31,29 @@ class Difference:
     other: Event | None
 
 
-def made_again(header: Header) -> Simulator:
-    """The device of a recording as it was when the recording began; ValueError when it cannot be made."""
+def made_again(header: Header, firmware: str = "") -> Simulator:
+    """The device of a recording as it was when the recording began; `firmware`: another than its own.
+
+    Raises ValueError when it cannot be made, SetupError when the firmware cannot be had.
+    """
+    firmware = firmware or header.firmware
     contacts = Contacts(**header.contacts)
     if header.start == "warm":
-        simulator = warm_laser(header.seed)
+        simulator = warm_laser(header.seed, firmware)
         if contacts != simulator.plant.contacts:
             simulator.act(partial(set_contacts, header.contacts), simulator.now_us)
     else:
         memory = RamMemory()
         unpacked(header.memory, memory)
-        simulator = Simulator(Reference(serial=header.serial), Plant(header.seed, contacts), memory)
+        simulator = Simulator(firmwares.make(firmware, header.serial), Plant(header.seed, contacts), memory)
         simulator.wire.set_device(header.baud)
     return simulator
 
 
-def replay(recording: Recording) -> Recording:
-    """Do all inputs of a recording again, and record what comes of it."""
-    simulator = made_again(recording.header)
-    again = Recording(recording.header)
+def replay(recording: Recording, firmware: str = "") -> Recording:
+    """Do all inputs of a recording again, and record what comes of it; errors are those of `made_again`."""
+    simulator = made_again(recording.header, firmware)
+    again = Recording(recording.header.model_copy(update={"firmware": firmware or recording.header.firmware}))
     recorder = Recorder(simulator, again)
     inputs = [event for event in recording.events if event.is_input]
     staged = _staged(inputs)

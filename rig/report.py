@@ -18,23 +18,36 @@ WHAT_IS_MISSING: Final = "for a report in HTML: pip install 'picolase[rig]'"
 
 
 class ReportError(RuntimeError):
-    """The report cannot be made: says what is missing."""
+    """The report cannot be made: says why."""
+
+
+class MissingError(ReportError):
+    """What draws the page is not installed: says how to get it."""
 
 
 def write(folder: Path, results: Iterable[Mapping[str, Any]], title: str) -> list[Path]:
-    """Write all three into `folder`; returns their paths. Raises ReportError without the `rig` extra."""
+    """Write JSON and JUnit XML into `folder`; returns their paths. Raises ReportError when that cannot be."""
     runs = list(results)
-    sums = totals(runs)
-    page = html(runs, sums, title)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {
-        folder / "report.json": json.dumps(as_json(runs, sums), indent=2, sort_keys=True),
-        folder / "report.xml": junit(runs, title),
-        folder / "report.html": page,
-    }
-    for path, text in files.items():
+    told = json.dumps(as_json(runs, totals(runs)), indent=2, sort_keys=True)
+    return [
+        _written(folder / "report.json", told + "\n"),
+        _written(folder / "report.xml", junit(runs, title)),
+    ]
+
+
+def write_page(folder: Path, results: Iterable[Mapping[str, Any]], title: str) -> Path:
+    """Write the HTML into `folder`; returns its path. Raises MissingError without the `rig` extra."""
+    runs = list(results)
+    return _written(folder / "report.html", html(runs, totals(runs), title))
+
+
+def _written(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return list(files)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
 
 
 def as_json(runs: Sequence[Mapping[str, Any]], sums: Totals) -> dict[str, Any]:
@@ -73,7 +86,7 @@ def html(runs: Sequence[Mapping[str, Any]], sums: Totals, title: str) -> str:
     try:
         from jinja2 import Environment  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise ReportError(WHAT_IS_MISSING) from error
+        raise MissingError(WHAT_IS_MISSING) from error
     rules = {one.name: one.rule for one in INVARIANTS} | {
         UNSEEN: "no exception stays without anybody seeing it",
         LOST: "no run takes its worker down with it",
@@ -99,7 +112,7 @@ def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra
         from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # as above
     except ImportError as error:
-        raise ReportError(WHAT_IS_MISSING) from error
+        raise MissingError(WHAT_IS_MISSING) from error
     plots = []
     if sums.faults:
         names = sorted(sums.faults)
@@ -157,12 +170,16 @@ in {{ sums.seeds }} run{{ '' if sums.seeds == 1 else 's' }}
 <tr><th>code</th><td>{{ sums.code }}</td></tr>
 <tr><th>seeds</th><td>{{ sums.seeds }}</td></tr>
 <tr><th>simulated</th><td>{{ '%.0f' % sums.simulated_s }} s</td></tr>
-<tr><th>processor time</th><td>{{ '%.0f' % sums.wall_s }} s</td></tr>
+<tr><th>real time, added up</th><td>{{ '%.0f' % sums.wall_s }} s</td></tr>
+<tr><th>longest turn of the loop</th><td>{{ '%.1f' % sums.turn_ms_max }} ms of real time</td></tr>
 <tr><th>pulses</th><td>{{ sums.pulses }}</td></tr>
 <tr><th>faults that fired</th><td>{{ sums.faults_fired }}</td></tr>
 </table>
 {% if failed %}
 <h2>What failed</h2>
+<p>To see one again, with the same scenario and the same code:
+<code>picolase campaign --seeds 1 --out again --first-seed</code> and its seed. The first of each promise is
+shrunk and written as a scenario into <code>violations/</code> beside this page.</p>
 <table>
 <tr><th>scenario</th><th>seed</th><th>promise</th><th>after</th><th>what happened</th></tr>
 {% for run in failed %}

@@ -6,8 +6,10 @@ count. Anything else that is no result is damage, and told with its place.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ class _Line(_Part):
     began_us: NonNegativeInt
     simulated_s: NonNegativeFloat
     wall_s: NonNegativeFloat
+    turn_ms_max: NonNegativeFloat = 0.0  # older results have none
     pulses_true: NonNegativeInt
     violations: list[_Violation]
     excused: dict[str, str]
@@ -60,7 +63,8 @@ class _Line(_Part):
 class Results:
     """The results in a directory: every `*.jsonl` is read, one is written.
 
-    Nothing is written, and no directory made, before there is a result. CampaignError for damaged files.
+    Nothing is written, and no directory made, before there is a result or `alone` asks for it. CampaignError
+    for damaged files, and for one that cannot be written.
     """
 
     def __init__(self, folder: Path, writer: str = "1of1") -> None:
@@ -86,13 +90,38 @@ class Results:
         if result["key"] in self._by_key:
             return
         line = json.dumps(result, sort_keys=True)
-        if not self._mended:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _mend(self._file)
-            self._mended = True
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            if not self._mended:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                _mend(self._file)
+                self._mended = True
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
         self._by_key[result["key"]] = json.loads(line)  # as whoever continues will read it
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within this nobody else writes the same file; CampaignError if somebody does, or nobody can."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = self._file.open("ab")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CampaignError(
+                    f"{self._file}: another campaign writes it: wait, or give another --out or --shard"
+                ) from error
+            except OSError:  # a file system without locks: who starts shards there keeps them apart
+                pass
+            yield
+
+    def _unwritable(self, error: OSError) -> CampaignError:
+        return CampaignError(f"{self._file}: cannot be written: {error.strerror}; what was done is kept")
 
     def merge(self, folders: Sequence[Path], code: str | None = None) -> list[str]:
         """Take over what other directories have; returns the keys of all that adds up.
@@ -115,10 +144,11 @@ class Results:
             )
         if code is not None and code not in codes:
             raise CampaignError(f"no results of code {code}: there are {', '.join(sorted(codes))}")
-        for results in found.values():
-            for result in results:
-                if code in {None, result["code"]}:
-                    self.add(result)
+        with self.alone():
+            for results in found.values():
+                for result in results:
+                    if code in {None, result["code"]}:
+                        self.add(result)
         return [result["key"] for result in self if code in {None, result["code"]}]
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 from controller.store import Role
 from protocols.messages import Handpiece
 from rig.invariants import INVARIANTS, Invariant, Violation, Witness
-from rig.invariants.books import BooksBalance, is_lit, records_after
+from rig.invariants.books import BooksBalance, is_lit
 from rig.invariants.loop import LoopNeverBlocked
 from rig.invariants.trips import HostTripsStay, TripsRecorded
 from rig.laser import SERIAL, cold_laser, warm_laser
@@ -31,9 +31,11 @@ from rig.schedule import random_events
 from rig.script import OWN_FIELDS, Happening, Script
 from rig.stack import Stack
 from rig.virtual_time import TimeStandsStill, VirtualTimeLoop
+from sim_device import firmwares
+from sim_device.doors import Observer
 from sim_device.faults import Injector, compose
 from sim_device.plant.truth import TruePulse
-from sim_device.simulator import Observer, Simulator
+from sim_device.simulator import Simulator
 
 SETTLE_S: Final = 90.0  # [C] until books must balance: link reset, reconnection with its pauses, 256 reports
 MAKE_GOOD: Final[tuple[tuple[str, dict[str, str]], ...]] = (
@@ -64,6 +66,7 @@ class Result:
 
     scenario: str
     seed: int
+    firmware: str
     trace_sha256: str
     began_us: int  # on the clock of the laser, as the times of violations are
     simulated_s: float
@@ -75,6 +78,7 @@ class Result:
     excused: Mapping[str, str] = field(default_factory=dict)  # broken with good reason, by name
     faults: tuple[Mapping[str, Any], ...] = ()
     refusals: Mapping[str, int] = field(default_factory=dict)  # what people were told, and how often
+    turn_ms_max: float = field(default=0.0, compare=False)  # the daemon's loop's longest turn, in real time
 
     @property
     def idle_faults(self) -> tuple[str, ...]:
@@ -96,18 +100,20 @@ def simulate(
     seed: int,
     *,
     clock: Callable[[], float],
+    firmware: str = firmwares.DEFAULT,
     invariants: Iterable[type[Invariant]] = INVARIANTS,
     attach: Callable[[Simulator], object] | None = None,
 ) -> Result:
-    """Run `script` from `seed`; `clock` is real time in s, for `wall_s` alone. `attach` gets the laser.
+    """Run `script` from `seed`; `clock` is real time in s, for `wall_s` and `turn_ms_max` alone.
 
-    Raises FaultError, with nothing run, for a fault that is not possible.
+    `attach` gets the laser. Raises, with nothing run, FaultError for a fault that is not possible, SetupError
+    for a `firmware` that cannot be had.
     """
     for fault in script.faults:
         compose(fault["name"], {key: value for key, value in fault.items() if key not in OWN_FIELDS})
     began_s = clock()
     with _quiet(), asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        run = _Run(script, seed, tuple(invariants), attach)
+        run = _Run(script, seed, firmware, tuple(invariants), attach, clock=clock)
         try:
             runner.run(run.play())
         except TimeStandsStill as error:
@@ -141,22 +147,28 @@ class _Run:
         self,
         script: Script,
         seed: int,
+        firmware: str,
         invariants: tuple[type[Invariant], ...],
         attach: Callable[[Simulator], object] | None,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._script = script
         self._seed = seed
+        self._firmware = firmware
         self._invariants = invariants
         self._attach = attach
+        self._clock = clock
         self._settled = False
         self._simulated_s = 0.0
+        self._turn_s_max = 0.0
         self._recorded = 0
         self._trace = ""
         self._witness: Witness | None = None
         self._player: Player | None = None
         self._injector: Injector | None = None
         self._late: list[Violation] = []
-        self._simulator = (warm_laser if script.start == "warm" else cold_laser)(seed)
+        self._simulator = (warm_laser if script.start == "warm" else cold_laser)(seed, firmware)
         if script.contacts:
             self._simulator.act(self._set_contacts, self._simulator.now_us)
         self._began_us = self._simulator.now_us
@@ -173,6 +185,7 @@ class _Run:
         role = Role.SERVICE if serves else Role.OPERATOR
         async with Stack(self._seed, simulator=self._simulator, role=role) as stack:
             witness = self._witness = self._watch(stack)
+            stack.loop.measure_turns(self._clock)
             player = self._player = Player(stack, witness.asked, self._script.plan, role=role)
             try:
                 await self._perform(stack, player)
@@ -180,9 +193,10 @@ class _Run:
             finally:
                 await player.end()
             self._simulated_s = stack.loop.time()
-            self._recorded = _recorded(witness)
+            self._turn_s_max = stack.loop.turn_s_max
             await stack.end_daemon()
             witness.end()
+            self._recorded = sum(is_lit(record) or record.unknown for record in witness.records())
             for error in player.failures:
                 self.broken(f"a person was answered with {_words(error)}")
             head = stack.reader.audit_head()
@@ -197,6 +211,7 @@ class _Run:
         return Result(
             scenario=self._script.name,
             seed=self._seed,
+            firmware=self._firmware,
             trace_sha256=self._truth.sum.hexdigest(),
             began_us=self._began_us,
             simulated_s=self._simulated_s,
@@ -208,6 +223,7 @@ class _Run:
             excused=dict(witness.excused) if witness is not None else {},
             faults=tuple(reports),
             refusals=dict(player.told) if player is not None else {},
+            turn_ms_max=1e3 * self._turn_s_max,
         )
 
     # -- within
@@ -292,12 +308,6 @@ def _words(error: Exception) -> str:
 
 def _at_s(event: Happening) -> float:
     return event.at_s
-
-
-def _recorded(witness: Witness) -> int:
-    """How many pulses of this run are on record as light, or as unknown."""
-    records = records_after(witness, witness.counted_before or 0)
-    return sum(is_lit(record) or record.unknown for record in records)
 
 
 def _balanced(stack: Stack) -> bool:

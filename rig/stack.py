@@ -1,6 +1,6 @@
 """The whole stack in one process and in virtual time: laser, line, daemon, database and the people around.
 
-Theory of operation. A simulated laser (plant and reference firmware) hangs on a line in memory; a daemon put
+Theory of operation. A simulated laser (plant and firmware) hangs on a line in memory; a daemon put
 as `picolase run` starts it has the other end. Both live on one loop, whose clock is virtual, and every source
 of chance is seeded: the same seed gives the same bytes at the same microseconds. Tests act as people do, and
 judge by the plant's ground truth and by the database.
@@ -33,6 +33,7 @@ from rig.records import Records, RigStore
 from rig.virtual_time import VirtualTimeLoop
 from safety.freshness import Quality
 from safety.latches import LatchId
+from sim_device import firmwares
 from sim_device.plant.truth import Truth
 from sim_device.simulator import Simulator
 
@@ -76,10 +77,10 @@ class Stack:
     """One laser with everything around it; use it as an asynchronous context manager.
 
     Without `folder` the database is in memory. A laser that is not `warm` has its key off, unless it is the
-    given `simulator`. `safety` are
+    given `simulator`; `firmware` is what it runs, by its name in `sim_device.firmwares`. `safety` are
     settings of the configuration that differ from its defaults. `role` is what the people who log in have: a
-    service plan needs `Role.SERVICE`. An exception in any callback of the loop is
-    raised at the end, so that none goes unseen.
+    service plan needs `Role.SERVICE`. An exception in any callback of the loop is raised at the end, so that
+    none goes unseen.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Stack:
         folder: Path | None = None,
         warm: bool = True,
         simulator: Simulator | None = None,
+        firmware: str = firmwares.DEFAULT,
         role: Role = Role.OPERATOR,
         safety: Mapping[str, int] | None = None,
         mqtt: Mapping[str, object] | None = None,
@@ -98,7 +100,7 @@ class Stack:
             raise TypeError(f"the stack runs on a VirtualTimeLoop, not on {type(self.loop).__name__}")
         chance = random.Random(f"{seed}/stack")
         self.line = Line(f"stack-{seed}")  # the same each time: events quote it
-        simulator = simulator or (warm_laser if warm else cold_laser)(seed)
+        simulator = simulator or (warm_laser if warm else cold_laser)(seed, firmware)
         self.laser = SimulatedLaser(simulator, self.line)
         self.records = Records(None if folder is None else folder / "picolase.db", self.wall_clock)
         self.store: RigStore | None = None  # of the running daemon

@@ -14,27 +14,29 @@ from rig.campaign import script_of
 from rig.script import FORMAT, Script
 from rig.shrink import Shrinker
 from rig.simulate import simulate
+from sim_device.firmwares import DEFAULT
 
 
 def shrink_and_write(result: Mapping[str, Any], invariant: str, folder: Path) -> Path:
     """Shrink the run of `result` for as long as `invariant` is broken; returns the scenario's path."""
-    script, seed = script_of(result["script"]), result["seed"]
-    shrinker = Shrinker(lambda candidate: broken_at_s(candidate, seed, invariant))
+    script, seed, firmware = script_of(result["script"]), result["seed"], result["firmware"]
+    shrinker = Shrinker(lambda candidate: broken_at_s(candidate, seed, invariant, firmware))
     least = shrinker.shrink(script)
-    again = simulate(least, seed, clock=time.perf_counter)
+    again = simulate(least, seed, firmware=firmware, clock=time.perf_counter)
     texts = [one.text for one in again.violations if one.invariant == invariant]
     parts = len(script.events) + len(script.faults)
     left = len(least.events) + len(least.faults)
     words = [f"{invariant}: {text}" for text in texts[:1]]
     words.append(f"Shrunk from {parts} events and faults to {left} in {shrinker.runs} runs. To see it again:")
     name = f"{invariant}-seed-{seed}"
-    words.append(f"  picolase simulate {shlex.quote(str(folder.resolve() / f'{name}.toml'))}")
+    own = "" if firmware == DEFAULT else f" --firmware {firmware}"
+    words.append(f"  picolase simulate {shlex.quote(str(folder.resolve() / f'{name}.toml'))}{own}")
     return write(least, seed, folder, name, words)
 
 
-def broken_at_s(script: Script, seed: int, invariant: str) -> float | None:
+def broken_at_s(script: Script, seed: int, invariant: str, firmware: str = DEFAULT) -> float | None:
     """When this script breaks the promise, in s since the run began; None if it keeps it."""
-    result = simulate(script, seed, clock=time.perf_counter)
+    result = simulate(script, seed, firmware=firmware, clock=time.perf_counter)
     for violation in result.violations:
         if violation.invariant == invariant:
             return min((violation.at_us - result.began_us) / 1e6, script.duration_s)

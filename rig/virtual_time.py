@@ -67,6 +67,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.companions: list[Companion] = []
         self.turns_max = 0  # the most turns at one instant so far
         self.late_max_us = 0  # the farthest jump that was not to the next timer, so that timers came late
+        self.turn_s_max = 0.0  # the longest turn in real time, once that is measured
         self._jumping = _JumpingSelector(self)
         super().__init__(self._jumping)
 
@@ -83,6 +84,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         due_us = self._due_us(self._virtual_s + duration_s)
         self.late_max_us = max(self.late_max_us, due_us - self._virtual_us)
         self._set(due_us)
+
+    def measure_turns(self, clock: Callable[[], float]) -> None:
+        """From now on note how long turns take by `clock`, in s, without what companions do between them."""
+        self.turn_s_max = 0.0
+        self._jumping.clock, self._jumping.turned_s = clock, clock()
 
     @property
     def quiet(self) -> bool:
@@ -180,6 +186,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
         self._alone = True  # nothing but the loop's own pipe for signals and threads is registered
         self._turns_unpolled = 0
+        self.clock: Callable[[], float] | None = None  # of real time, if turns are measured
+        self.turned_s = 0.0  # when the present turn began
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
@@ -192,6 +200,15 @@ class _JumpingSelector(selectors.DefaultSelector):
         return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.clock is None:
+            return self._select(timeout)
+        loop = self._loop
+        loop.turn_s_max = max(loop.turn_s_max, self.clock() - self.turned_s)
+        ready = self._select(timeout)
+        self.turned_s = self.clock()
+        return ready
+
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = []
         idle = timeout != 0  # otherwise callbacks are waiting for the next turn
         real = self.threads_busy > 0 or not self._alone

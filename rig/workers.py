@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -98,11 +100,13 @@ class Processes(Workers):
         while died:
             under_way: dict[Future[R], _Task[J]] = {}
             died = False
-            with ProcessPoolExecutor(self._count, multiprocessing.get_context("spawn")) as pool:
+            with ProcessPoolExecutor(self._count, multiprocessing.get_context("spawn"), _belong) as pool:
                 try:
                     yield from self._with_pool(pool, do, todo, under_way)
                 except BrokenProcessPool:
                     died = True
+                finally:
+                    pool.shutdown(wait=False, cancel_futures=True)  # whoever breaks off waits for few
             for task in under_way.values():
                 task.deaths += 1
                 if task.deaths < ATTEMPTS_MAX:
@@ -133,6 +137,18 @@ class Processes(Workers):
                 result = future.result()
                 yield under_way.pop(future).job, result
             alone = alone and bool(under_way)
+
+
+def _belong() -> None:
+    """Let this worker end with the process that it works for, however that ends, and at once with Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)  # what is under way is for nobody
 
 
 class Dask(Workers):

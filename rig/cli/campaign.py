@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +11,7 @@ import click
 
 from controller.cli.app import json_option, note, print_json
 from controller.cli.exits import CommandFailed, Exit
+from rig.cli.firmware import firmware_option, needed
 
 if TYPE_CHECKING:
     from rig.campaign import Totals
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rig.script import Script
     from rig.workers import Workers
 
+TITLE: Final = "picolase campaign"
 SEEDS: Final = 100
 TELL_S: Final = 5.0  # [C] how often the progress is told
 SHRUNK_MAX: Final = 5  # [C] violations that are shrunk; the rest can be asked for by their seeds
@@ -33,6 +35,7 @@ _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
     "--workers", default="auto", show_default=True, metavar="N|auto", help="Processes; auto: one a core."
 )
 @click.option("--scenario", type=click.Path(path_type=Path), help="What is run (default: a treatment, 60 s).")
+@firmware_option("Firmware of the lasers")
 @click.option("--calm", is_flag=True, help="Add no random faults and events to the scenario's own.")
 @click.option("--dask", metavar="tcp://HOST:PORT", help="Let this Dask cluster do the runs.")
 @click.option(
@@ -53,6 +56,7 @@ def campaign(
     first_seed: int,
     workers: str,
     scenario: Path | None,
+    firmware: str,
     calm: bool,
     dask: str | None,
     shard: str,
@@ -64,15 +68,15 @@ def campaign(
 ) -> None:
     """Run a scenario under many seeds, with random faults and people in each, and check every promise.
 
-    Results are kept in --out by scenario, faults, seed and code: what is there is not run again, shards and
-    other machines' results add up with --merge if they are of the same code. The first violation of each
-    promise is shrunk to the least that still fails, and written as a scenario that `picolase simulate`
-    replays. Ends with 1 when a promise was broken, or when a fault that was expected never fired.
+    Results are kept in --out by scenario, faults, seed, firmware and code: what is there is not run again,
+    shards and other machines' results add up with --merge if they are of the same code. The first violation
+    of each promise is shrunk to the least that still fails, and written as a scenario that `picolase
+    simulate` replays. Ends with 1 when a promise was broken, or when a fault that was expected never fired.
     """
     if code is not None and not merge:
         raise click.UsageError("--code chooses among the results that --merge adds up: give --merge too.")
     from rig import campaign as campaigns  # noqa: PLC0415 # so that --help does not load the whole stack
-    from rig.report import ReportError, write  # noqa: PLC0415 # as above
+    from rig.report import MissingError, ReportError, write, write_page  # noqa: PLC0415 # as above
     from rig.results import CampaignError, Results  # noqa: PLC0415 # as above
     from rig.workers import WorkersError  # noqa: PLC0415 # as above
 
@@ -85,21 +89,28 @@ def campaign(
             keys = results.merge(merge, code)
             note(f"{len(results) - before} results are new")
         else:
-            jobs = campaigns.jobs_of(script, share.seeds(first_seed, seeds), chaos=not calm)
-            progress = _Progress(len(range(first_seed + share.part - 1, first_seed + seeds, share.parts)))
-            with _workers(workers, dask) as hands:
+            jobs = campaigns.jobs_of(
+                script, share.seeds(first_seed, seeds), chaos=not calm, firmware=firmware
+            )
+            planned = len(range(first_seed + share.part - 1, first_seed + seeds, share.parts))
+            progress = _Progress(planned, there={result["key"] for result in results})
+            with needed(firmware), _workers(workers, dask) as hands, results.alone():
                 keys = campaigns.run(jobs, results, hands, on_result=progress.add)
-    except (CampaignError, WorkersError) as error:
+        ours = [results[key] for key in keys]
+        sums = campaigns.totals(ours)
+        files = write(out, ours, TITLE)
+        try:
+            files.append(write_page(out, ours, TITLE))
+        except MissingError as error:
+            note(f"no page: {error}")
+    except (CampaignError, WorkersError, ReportError) as error:
         raise CommandFailed(Exit.BAD_INPUT, f"{error}.") from error
-    ours = [results[key] for key in keys]
-    sums = campaigns.totals(ours)
-    files: list[Path] = []
-    try:
-        files = write(out, ours, "picolase campaign")
-    except ReportError as error:
-        note(f"no report: {error}")
+    except KeyboardInterrupt:
+        note(f"what was done is kept in {out}: the same command goes on from there")
+        raise
     if not no_shrink:
-        files += _shrink(results, keys, out / "violations")
+        with needed():
+            files += _shrink(results, keys, out / "violations")
     if as_json:
         from rig.report import as_json as told  # noqa: PLC0415 # as above
 
@@ -144,9 +155,10 @@ def _workers(count: str, dask: str | None) -> Workers:
 class _Progress:
     """Tells how far it is, now and then, on standard error."""
 
-    def __init__(self, planned: int) -> None:
+    def __init__(self, planned: int, there: Container[str]) -> None:
         self._planned = planned
-        self._done = self._violations = 0
+        self._there = there
+        self._done = self._found = self._violations = 0
         self._simulated_s = 0.0
         self._began_s = self._told_s = time.monotonic()
 
@@ -154,15 +166,22 @@ class _Progress:
         """One more."""
         self._done += 1
         self._violations += len(result["violations"])
-        self._simulated_s += result["simulated_s"]
+        if result["key"] in self._there:
+            self._found += 1
+        else:
+            self._simulated_s += result["simulated_s"]
         for one in result["violations"]:
             note(f"VIOLATION of {one['invariant']}, seed {result['seed']}: {one['text']}")
         now_s = time.monotonic()
         if now_s - self._told_s >= TELL_S or self._done == self._planned:
             self._told_s = now_s
-            rate = self._simulated_s / max(1e-9, now_s - self._began_s)
-            done = f"{self._done} of {self._planned} runs"
-            note(f"{done}, {self._violations} violations, {rate:.0f} simulated s per s")
+            words = f"{self._done} of {self._planned} runs"
+            if self._found:
+                words += f" ({self._found} were there)"
+            words += f", {self._violations} violations"
+            if self._done > self._found:
+                words += f", {self._simulated_s / max(1e-9, now_s - self._began_s):.0f} simulated s per s"
+            note(words)
 
 
 def _shrink(results: Results, keys: list[str], folder: Path) -> list[Path]:
@@ -187,7 +206,8 @@ def _shrink(results: Results, keys: list[str], folder: Path) -> list[Path]:
 
 
 def _tell(sums: Totals) -> None:
-    for name in ("code", "seeds", "simulated_s", "wall_s", "pulses", "violations", "faults_fired"):
+    figures = "code", "seeds", "simulated_s", "wall_s", "turn_ms_max", "pulses", "violations", "faults_fired"
+    for name in figures:
         value = getattr(sums, name)
         click.echo(f"{name:<14} {value:.1f}" if isinstance(value, float) else f"{name:<14} {value}")
     for name, count in sorted(sums.invariants.items()):

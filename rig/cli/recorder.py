@@ -20,7 +20,7 @@ def recorded(path: Path | None, **header: Any) -> Iterator[Attach]:
     """What attaches a recorder to a laser that was just made; without `path`, to none.
 
     `header` is what `rig.recording.header_of` takes. The file is whole when this ends. CommandFailed when it
-    is there already, or cannot be made.
+    is there already, cannot be made, or can take no more.
     """
     if path is None:
         yield _nothing

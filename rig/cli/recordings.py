@@ -16,11 +16,13 @@ from hal.errors import PortError
 from hal.ports import BAUD_DEFAULT
 from rig.capture import capture as tapped
 from rig.cli.files import new_file
+from rig.cli.firmware import needed
 from rig.laser import cold_laser, warm_laser
 from rig.likeness import ask_again, start_of
 from rig.recording import Event, Header, Recording, RecordingError, Writer, load
 from rig.replay import Difference, check_version, compare, other_code
 from rig.replay import replay as replayed
+from sim_device import firmwares
 from sim_device.errors import SetupError
 
 T = TypeVar("T")
@@ -35,21 +37,26 @@ _FILE: Final = click.Path(path_type=Path)
 @click.command()
 @click.argument("file", type=_FILE)
 @click.option("--any-version", is_flag=True, help="Try a recording of another version all the same.")
+@click.option(
+    "--firmware",
+    type=click.Choice(firmwares.NAMES),
+    help="Let this one do it (default: the recording's own).",
+)
 @json_option
-def replay(file: Path, any_version: bool, as_json: bool) -> None:
+def replay(file: Path, any_version: bool, firmware: str | None, as_json: bool) -> None:
     """Do everything in the recording FILE again and compare.
 
-    A recording of a simulator must come out the same bit for bit. A capture of a real port is asked again:
-    the simulator must answer every request alike.
+    A recording of a simulator must come out the same bit for bit, whichever firmware does it. A
+    capture of a real port is asked again: the simulator must answer every request alike.
     """
     recording = _load(file)
     if not any_version:
         _checked(lambda: check_version(file, recording.header))
     if recording.header.kind == "capture":
-        _ask_again(recording, as_json=as_json)
+        _ask_again(recording, firmware or firmwares.DEFAULT, as_json=as_json)
         return
-
-    again = replayed(recording)
+    with needed():
+        again = replayed(recording, firmware or "")
     hint = other_code(recording.header)
     _tell(
         recording, compare(recording, again), "replayed", ("recorded", "replayed"), hint=hint, as_json=as_json
@@ -65,7 +72,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     left, right = _load(one), _load(other)
     for name, value in left.header:
         if (found := getattr(right.header, name)) != value and not as_json:
-            note(f"{name}: {_short(value)} there, {_short(found)} here")
+            note(f"{name}: {_short(value)} in {one}, {_short(found)} in {other}")
     _tell(left, compare(left, right), "compared", (str(one), str(other)), as_json=as_json)
 
 
@@ -84,9 +91,11 @@ def vcd(file: Path, out: Any) -> None:
     note(f"{out.name}: {_length_s(recording):.3f} s. Look at it: gtkwave {out.name}")
 
 
-def _ask_again(capture: Recording, *, as_json: bool) -> None:
+def _ask_again(capture: Recording, firmware: str, *, as_json: bool) -> None:
     start = capture.header.start if capture.header.start != "told" else start_of(capture)
-    found = ask_again(capture, (warm_laser if start == "warm" else cold_laser)(capture.header.seed))
+    with needed():
+        simulator = (warm_laser if start == "warm" else cold_laser)(capture.header.seed, firmware)
+    found = ask_again(capture, simulator)
     lines = [
         f"{one.time_us / 1e6:.6f} s {one.request}: really {one.real}, the simulator {one.simulated}"
         for one in found.unlike
@@ -203,8 +212,11 @@ def capture(device: str, out: Path, pty: Path, baud: int, warm: bool | None) -> 
     same, and tells whether it answers alike.
     """
     header = Header(kind="capture", start="told" if warm is None else "warm" if warm else "cold")
-    with new_file(out) as file:
-        asyncio.run(_capture(device, pty, Writer(header, file), baud))
+    try:
+        with new_file(out) as file:
+            asyncio.run(_capture(device, pty, Writer(header, file), baud))
+    except (PortError, SetupError) as error:
+        raise CommandFailed(Exit.NOT_REACHABLE, f"{error}.") from error
     note(f"{out}: look at it with `picolase replay {out}`.")
 
 
@@ -212,13 +224,10 @@ async def _capture(device: str, pty: Path, writer: Writer, baud: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    try:
-        async with tapped(device, pty, writer, baud=baud) as tap:
-            note(f"{device} is at {pty} now; Ctrl-C ends the capture.")
-            tap.lost.add_done_callback(lambda _: ended.set())
-            await ended.wait()
-            note(f"{tap.to_device_bytes} bytes to the device, {tap.to_host_bytes} bytes to the host.")
-            if tap.lost.done():
-                raise CommandFailed(Exit.FAILED, str(tap.lost.result()))
-    except (PortError, SetupError) as error:
-        raise CommandFailed(Exit.NOT_REACHABLE, str(error)) from error
+    async with tapped(device, pty, writer, baud=baud) as tap:
+        note(f"{device} is at {pty} now; Ctrl-C ends the capture.")
+        tap.lost.add_done_callback(lambda _: ended.set())
+        await ended.wait()
+        note(f"{tap.to_device_bytes} bytes to the device, {tap.to_host_bytes} bytes to the host.")
+        if tap.lost.done():
+            raise CommandFailed(Exit.FAILED, f"{tap.lost.result()}.")

@@ -10,6 +10,8 @@ import click
 
 from controller.cli.app import note
 from controller.cli.exits import CommandFailed, Exit
+from rig.cli.firmware import firmware_option
+from sim_device import firmwares
 
 if TYPE_CHECKING:
     from rig.cli.recorder import Attach
@@ -64,6 +66,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--control", type=_PATH, help="Unix socket for operator actions and ground truth (HTTP).")
 @click.option("--state", type=_PATH, help="Directory that keeps the device's memory over a restart.")
 @click.option("--seed", type=int, help="Seed of all chance in the plant (default: the scenario's, or 1).")
+@firmware_option()
 @click.option("--serial", default="PL755-0001", show_default=True, help="Serial number of the device.")
 @click.option(
     "--warm-up-speed",
@@ -125,13 +128,14 @@ def sim(
         seed = 1 if loaded is None else loaded.seed
     options = Options(seed=seed, **given)
     try:
+        firmwares.make(options.firmware, options.serial)  # or nothing is begun
         with recorded(record, **_header(options, loaded)) as attach:
             if loaded is None:
                 _serve(options, attach)
             else:
                 _play(loaded, options, attach)
     except SetupError as error:
-        raise click.ClickException(str(error)) from error
+        raise CommandFailed(Exit.FAILED, f"{error}.") from error
 
 
 def _serve(options: Options, attach: Attach) -> None:
@@ -152,6 +156,7 @@ def _header(options: Options, scenario: Scenario | None) -> dict[str, Any]:
         "start": "cold",
         "seed": options.seed,
         "serial": options.serial,
+        "firmware": options.firmware,
         "memory": packed(image),
         "scenario": "" if scenario is None else scenario.script.name,
     }
@@ -189,30 +194,34 @@ def _load(file: Path, *, device_only: bool) -> Scenario:
 
 
 def _play(scenario: Scenario, options: Options, attach: Attach) -> None:
-    """Serve the laser while the scenario happens; CommandFailed if an expected fault never fired."""
+    """Serve the laser while the scenario happens.
+
+    CommandFailed if an expected fault never fired, or if it was ended before its time: that shows nothing.
+    """
     from rig.scenario import Staged  # noqa: PLC0415 # as above
     from sim_device.process import run  # noqa: PLC0415
 
     staged: list[Staged] = []
 
-    async def played() -> None:
-        ended = asyncio.Event()
+    async def played() -> bool:
+        ended, over = asyncio.Event(), asyncio.Event()
 
         def stage(simulator: Simulator) -> None:
             attach(simulator)
             laid = Staged(scenario.device_script, simulator, options.seed)
-            simulator.at(laid.ends_us, _End(ended))
+            simulator.at(laid.ends_us, _End(over, ended))
             staged.append(laid)
             note(f"{scenario.script.name}: {scenario.script.duration_s:g} s of it begin now")
 
         await run(options, stage, ended)
+        return over.is_set()
 
-    asyncio.run(played())
+    whole = asyncio.run(played())
     for laid in staged:
-        _tell(laid)
+        _tell(laid, whole=whole)
 
 
-def _tell(laid: Staged) -> None:
+def _tell(laid: Staged, *, whole: bool) -> None:
     """What came of it."""
     reports = laid.injector.reports()
     for report in reports:
@@ -221,6 +230,8 @@ def _tell(laid: Staged) -> None:
         click.echo(f"{words}: came {report.begun} times, fired {report.fired} times")
     for sentence in laid.declined:
         click.echo(f"could not be done: {sentence}")
+    if not whole:
+        raise CommandFailed(Exit.INTERRUPTED, "The scenario was ended before its time: it has shown nothing.")
     idle = [report.name for report in reports if report.idle]
     if idle:
         raise CommandFailed(
@@ -233,13 +244,13 @@ def _tell(laid: Staged) -> None:
 class _End:
     """The end of the scenario on the agenda; in a copy of the simulator it ends nothing."""
 
-    def __init__(self, ended: asyncio.Event | None) -> None:
+    def __init__(self, *ended: asyncio.Event) -> None:
         self._ended = ended
 
     def __call__(self, _: Simulator) -> None:
         """It is over."""
-        if self._ended is not None:
-            self._ended.set()
+        for event in self._ended:
+            event.set()
 
-    def __reduce__(self) -> tuple[type[_End], tuple[None]]:
-        return _End, (None,)
+    def __reduce__(self) -> tuple[type[_End], tuple[()]]:
+        return _End, ()

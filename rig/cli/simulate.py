@@ -10,6 +10,7 @@ import click
 
 from controller.cli.app import json_option, note, print_json
 from controller.cli.exits import CommandFailed, Exit
+from rig.cli.firmware import firmware_option, needed
 
 if TYPE_CHECKING:
     from rig.simulate import Result
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all chance (default: the scenario's own).")
 @click.option("--record", type=click.Path(path_type=Path), help="Record the laser's side into this new file.")
+@firmware_option()
 @json_option
-def simulate(scenario: Path, seed: int | None, record: Path | None, as_json: bool) -> None:
+def simulate(scenario: Path, seed: int | None, record: Path | None, firmware: str, as_json: bool) -> None:
     """Run daemon, line, firmware and plant through SCENARIO in virtual time, and judge by the plant's truth.
 
     The same seed gives the same bytes: `trace_sha256` sums up the line's traffic, the light and the records.
@@ -38,8 +40,9 @@ def simulate(scenario: Path, seed: int | None, record: Path | None, as_json: boo
             f"run it with `picolase sim --scenario {scenario}`.",
         )
     seed = loaded.seed if seed is None else seed
-    with recorded(record, start=loaded.script.start, seed=seed, scenario=loaded.script.name) as attach:
-        result = run(loaded.script, seed, clock=time.perf_counter, attach=attach)
+    head = {"start": loaded.script.start, "seed": seed, "firmware": firmware, "scenario": loaded.script.name}
+    with needed(firmware), recorded(record, **head) as attach:
+        result = run(loaded.script, seed, firmware=firmware, clock=time.perf_counter, attach=attach)
     if as_json:
         print_json(told(result))
     else:
@@ -67,9 +70,11 @@ def _tell(result: Result) -> None:
     rows: list[tuple[str, object]] = [
         ("scenario", result.scenario),
         ("seed", result.seed),
+        ("firmware", result.firmware),
         ("trace_sha256", result.trace_sha256),
         ("simulated_s", f"{result.simulated_s:.1f}"),
         ("wall_s", f"{result.wall_s:.2f} ({rate:.0f} simulated s per s)"),
+        ("turn_ms_max", f"{result.turn_ms_max:.1f}"),
         ("pulses_true", result.pulses_true),
         ("pulses_recorded", result.pulses_recorded),
         ("violations", len(result.violations)),

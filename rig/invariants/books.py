@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Final
@@ -24,7 +25,9 @@ CONTRADICTED: Final = "monitors_disagree"  # one of the two meters is wrong, and
 ASTRAY: Final = frozenset({Fault.LIGHT_WITHOUT_TRIGGER, Fault.PULSE_DOUBLE})
 """Faults by which the device owns up to light that has no number of its own."""
 
-PAGE: Final = 1_000
+WATCHDOG: Final = frozenset({Fault.WATCHDOG_RESET})
+"""By which it says that for up to 0.1 s it saw nothing at all."""
+
 SESSIONS_READ: Final = 100_000
 EVENTS_READ: Final = 100_000  # [C] more than any run writes
 CHOICES_MAX: Final = 1_000  # [C] of which pulses of unknown fate gave light; a run has a few
@@ -58,13 +61,8 @@ class _Ledger(Invariant):
         shot.port |= pulse.port
         shot.transmitted_uj += pulse.transmitted_uj if pulse.aperture else 0.0
 
-    def records(self) -> list[PulseRecord]:
-        """What is recorded of them."""
-        before = self.witness.counted_before
-        return [] if before is None else list(records_after(self.witness, before))
-
     def differences(
-        self, records: list[PulseRecord], differ: Callable[[PulseRecord, Shot], str]
+        self, records: Sequence[PulseRecord], differ: Callable[[PulseRecord, Shot], str]
     ) -> list[str]:
         """What differs between records and shots, each to each in their order.
 
@@ -100,20 +98,26 @@ class BooksBalance(_Ledger):
         super().__init__(witness)
         self._starts = 0
         self._astray: dict[int, int] = {}  # light at the aperture without a trigger: when, and of which fault
+        self._unseen: set[int] = (
+            set()
+        )  # of it, what came while the processor hung: its watchdog owns up to that
 
     def light(self, light: Light) -> None:
         """Remember what the record must tell."""
         super().light(light)
         if light.pulse.aperture and not light.trigger:
             self._astray[light.pulse.time_us] = 0
+            if self.witness.simulator.hung:
+                self._unseen.add(light.pulse.time_us)
 
     def told(self, now_us: int, frame: Frame) -> None:
         """The device owns up to it."""
         del now_us
         status = frame.message
-        if self._astray and isinstance(status, Status) and status.faults & ASTRAY:
+        if self._astray and isinstance(status, Status):
             for when_us, instance in self._astray.items():
-                self._astray[when_us] = instance or status.fault_instance
+                if status.faults & (ASTRAY | WATCHDOG if when_us in self._unseen else ASTRAY):
+                    self._astray[when_us] = instance or status.fault_instance
 
     def booted(self, now_us: int) -> None:
         """Each start may have cut off one pulse's report."""
@@ -128,7 +132,7 @@ class BooksBalance(_Ledger):
         if self.settled is not None and not self.settled():
             self.broken("the daemon did not bring its books to an end")
             return
-        records = self.records()
+        records = witness.records()
         counted = witness.status.pulse_number - witness.counted_before
         if counted != len(records):
             self.broken(f"the device counted {counted} pulses, {len(records)} are recorded")
@@ -166,7 +170,7 @@ class EnergyTold(_Ledger):
         """Compare."""
         if self.witness.reader is None:
             return
-        records = self.records()
+        records = self.witness.records()
         lit = sum(is_lit(one) for one in records)
         if lit > len(self.shots):
             self.broken(f"{lit} pulses are recorded with their energy, {len(self.shots)} were given")
@@ -211,10 +215,10 @@ class AcknowledgedAfterDisk(Invariant):
         del now_us
         witness, message = self.witness, frame.message
         if isinstance(message, AckPulses) and message.pulse_number and witness.reader is not None:
-            baseline = witness.reader.device(witness.serial)
-            if baseline is not None and message.pulse_number <= baseline.baseline_pulse:
+            if witness.reader.has_pulse(witness.serial, message.pulse_number):
                 return
-            if witness.reader.pulse(witness.serial, message.pulse_number) is None:
+            known = witness.reader.device(witness.serial)
+            if known is None or message.pulse_number > known.baseline_pulse:
                 self.broken(f"pulse {message.pulse_number} was acknowledged and is not on disk")
 
 
@@ -261,13 +265,13 @@ class WithinPlan(Invariant):
             if reader.has_command(grant_id(permit_id)):
                 session_id = reader.command(grant_id(permit_id)).body.get("session_id")
                 true[session_id] = true.get(session_id, 0) + len(triggers)
+        recorded = Counter(one.session_id for one in self.witness.records() if one.delivered)
         for session in reader.sessions(limit=SESSIONS_READ):
-            recorded = sum(one.delivered for one in reader.session_pulses(session.id))
-            given = true.get(session.id, 0)
-            if max(recorded, given) > session.planned_pulses:
+            given, told = true.get(session.id, 0), recorded[session.id]
+            if max(told, given) > session.planned_pulses:
                 self.broken(
                     f"session {session.id}: {session.planned_pulses} pulses planned, "
-                    f"{given} given, {recorded} recorded"
+                    f"{given} given, {told} recorded"
                 )
 
 
@@ -289,12 +293,3 @@ class AuditHolds(Invariant):
 def is_lit(record: PulseRecord) -> bool:
     """Whether the record says that there was light."""
     return not record.unknown and not record.flags & DARK
-
-
-def records_after(witness: Witness, after: int) -> Iterator[PulseRecord]:
-    """All of this laser's records with numbers beyond `after`."""
-    if witness.reader is None:
-        return
-    while page := witness.reader.pulses(witness.serial, after=after, limit=PAGE):
-        yield from page
-        after = page[-1].pulse_number

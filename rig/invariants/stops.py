@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ ESTOP: Final = "estop_closed"
 ESTOP_WELDED: Final = "estop-relay-welded"  # the fault that takes the hardware's way from an emergency stop
 
 
-class _Deadline(Invariant):
+class _Deadline(Invariant, ABC):
     """Looks at the plant itself when the time after a stop is over: once for each cause.
 
     A processor that hangs meanwhile has its watchdog's time on top. What an emergency stop does needs no
@@ -51,9 +52,9 @@ class _Deadline(Invariant):
         else:
             self.broken(f"{wrong} {passed_us} us after this: {cause}", since_us=since_us)
 
+    @abstractmethod
     def judge(self, simulator: Simulator) -> str:
         """What is not as it should be now; empty when all is well."""
-        raise NotImplementedError
 
 
 class TriggerInhibited(_Deadline):

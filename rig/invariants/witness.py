@@ -9,7 +9,7 @@ firmware or supervisor believe about permission is not asked.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,11 +21,12 @@ from rig.invariants.excuses import bridged_by, excuse_of
 from rig.invariants.invariant import Invariant, Light, Permit, Violation
 from rig.invariants.spells import Spells
 from sim_device.board import Inputs, Outputs
+from sim_device.doors import Observer
 from sim_device.plant.truth import TruePulse
-from sim_device.simulator import Observer, Simulator
+from sim_device.simulator import Simulator
 
 if TYPE_CHECKING:
-    from controller.store import Reader
+    from controller.store import PulseRecord, Reader
 
 INHIBIT_US: Final = 10_000  # DESIGN, "A stop": firmware to trigger inhibit
 SHUTTER_US: Final = 50_000  # DESIGN, "A stop": shutter closed
@@ -119,6 +120,7 @@ class Witness(Observer):
         self._firmware_triggers = simulator.firmware.outputs.lamp_triggers
         self._line_triggers: int | None = None  # on the wire to the lamp: a glitch counts there too
         self._glitch = False
+        self._records: list[PulseRecord] | None = None
         self._challenges: OrderedDict[int, int] = OrderedDict()
         self._requests: dict[int, Message] = {}  # of this session, by sequence number, not answered yet
         self._granted: set[int] = set()
@@ -146,6 +148,19 @@ class Witness(Observer):
     def device_time_us(self, now_us: int) -> int | None:
         """The device's own time, by its latest Status."""
         return None if self.status is None else self.status.device_time_us + now_us - self.status_us
+
+    def records(self) -> Sequence[PulseRecord]:
+        """What is recorded of this run's pulses; read once, so ask when the run is over."""
+        if self._records is None:
+            reader, after = self.reader, self.counted_before
+            found: list[PulseRecord] = []
+            while (
+                reader is not None and after is not None and (page := reader.pulses(self.serial, after=after))
+            ):
+                found += page
+                after = page[-1].pulse_number
+            self._records = found
+        return self._records
 
     def end(self) -> None:
         """The run is over: the last judgements."""
@@ -186,10 +201,14 @@ class Witness(Observer):
         if state is not self.state:
             before, self.state = self.state, state
             self._note_state(now_us, before, state)
+        self.rewired(now_us, outputs)
+
+    def rewired(self, now_us: int, outputs: Outputs) -> None:
+        """What arrives at the plant."""
         if outputs.indicator_on is not (self.indicator_us is not None):
             self.indicator_us = now_us if outputs.indicator_on else None
         if outputs.lamp_triggers != self._line_triggers:
-            self._note_trigger(now_us, state, outputs.lamp_triggers)
+            self._note_trigger(now_us, self.state, outputs.lamp_triggers)
         for one in self._driven:
             one.driven(now_us, outputs)
 

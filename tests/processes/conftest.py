@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes import leftovers
-from tests.processes.rig import MARK, Rig, make_template
+from tests.processes.rig import MARK, Rig
+from tests.processes.template import make_template
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from controller.processes import Child
 from controller.store import PulseRecord
-from tests.processes.rig import STOP_US, Rig, Truth, state
+from tests.processes.rig import STOP_US, Rig, Truth
+from tests.processes.status import state
 
 ARMED = {"READY", "EMITTING", "ARMING"}
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from controller.client import ApiRefusal, Client, ClientError, Endpoint
-from controller.course import ENDED
-from controller.operators import add_operator
 from controller.processes import Child
 from controller.stage import PYTHON
-from controller.store import PulseRecord, Reader, Role, SessionRecord, SessionState, Store
+from controller.store import PulseRecord, Reader, SessionRecord, SessionState
+from rig.stack import plan_text
 from sim_device.control_client import AsyncControl, ControlError
+from tests.processes.status import Status, at_rest, in_hand, permitted, short, state
 
 MARK = "PICOLASE_TEST_MARK"
 OPERATOR, PASSWORD = "operator", "a long word for tests 7"
@@ -39,28 +38,6 @@ TRIES = 4
 QUICK_S = 0.02  # what a look at the device's clock may take, so that it dates what follows
 WAVELENGTH_NM = 755
 
-PLAN = """\
-format = 1
-name = "Test"
-indication = "tattoo"
-skin_type = "II"
-rehearsal = false
-
-[beam]
-wavelength_nm = 755
-mode_width_ps = 750
-handpiece = "zoom"
-spot_mm = 3.5
-pulse_energy_mj = 173.0
-rep_rate_hz = 5.0
-
-[treatment]
-passes = 1
-series = {series}
-"""
-
-Status = dict[str, Any]
-
 
 def wall_clock() -> datetime:
     return datetime.now(UTC)
@@ -68,7 +45,7 @@ def wall_clock() -> datetime:
 
 def plan(*series: int) -> str:
     """A plan at 5 Hz with these series."""
-    return PLAN.format(series=list(series))
+    return plan_text(series=list(series))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +231,7 @@ class Rig:
                 answer.clear()
                 answer.update(await self.client.arm())
                 if "host.calibration" in {reason["code"] for reason in answer["reasons"]}:
-                    # The daemon's stop after a restart fell into the laser's start-up check of its calibration.
+                    # the daemon stopped a laser that restarted, in its start-up check of the calibration
                     await self.client.calibrate()
                 return bool(answer["outcome"] == "done")
 
@@ -366,7 +343,7 @@ class Rig:
             told.update(await self.client.status())
             return wanted(told)
 
-        await self.wait(what, as_wanted, lambda: _short(told), limit_s)
+        await self.wait(what, as_wanted, lambda: short(told), limit_s)
         return told
 
     async def wait(
@@ -411,64 +388,3 @@ class Rig:
 
     def log_tail(self) -> str:
         return "\n".join(self.log().splitlines()[-15:])
-
-
-def state(now: Status) -> str:
-    """The laser's state, empty when it is not known."""
-    laser = now.get("laser")
-    return str(laser["state"]) if laser and laser["quality"] == "good" else ""
-
-
-def permitted(now: Status) -> bool:
-    """Whether the foot would fire."""
-    return state(now) in {"ready", "emitting"} and bool(now["laser"]["permit_pulses_left"])
-
-
-def in_hand(now: Status) -> bool:
-    """Whether a session is carried out; the last one stays shown after its end."""
-    return now["session"] is not None and now["session"]["state"] not in ENDED
-
-
-def at_rest(now: Status) -> bool:
-    """Whether the daemon is connected and knows every pulse to be on disk."""
-    books = now["books"]
-    return bool(state(now)) and not books["missing"] and not books["waiting"]
-
-
-def latched(now: Status) -> set[str]:
-    """The names of what is latched."""
-    return {latch["name"] for latch in now["supervisor"]["latches"]}
-
-
-def _short(told: Status) -> str:
-    if not told:
-        return ""
-    laser = told["laser"] or {}
-    return json.dumps(
-        {
-            "state": laser.get("state"),
-            "leave": laser.get("leave"),
-            "link": told["link"],
-            "latches": told["supervisor"]["latches"],
-            "arm_refusals": [reason["text"] for reason in told["supervisor"]["arm_refusals"]],
-            "books": told["books"],
-            "session": told["session"],
-            "uncertain": told["uncertain"],
-            "store": told["store"],
-            "mqtt": told["mqtt"],
-        }
-    )
-
-
-async def make_template(folder: Path) -> None:
-    """Bring a new laser from key-on to STANDBY under a daemon, and keep its memory and the database."""
-    async with Rig(folder) as rig:
-        with Store.open(rig.database, wall_clock=wall_clock) as store:
-            add_operator(store, OPERATOR, Role.OPERATOR, PASSWORD, actor="test", now_us=0)
-            tomorrow = wall_clock() + timedelta(days=1)
-            store.record_training(OPERATOR, WAVELENGTH_NM, tomorrow, actor="test", now_us=0)
-        await rig.start_laser("--docked")
-        await rig.start_daemon()
-        await rig.until_standby()
-        found = await rig.balanced()
-        assert found, "a calibration fires pulses"

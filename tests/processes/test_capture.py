@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from hal.ports import open_port
 from rig.capture import Tap, capture
 from rig.laser import cold_laser
 from rig.likeness import ask_again
-from rig.recording import Header, Recording, load
+from rig.recording import Event, Header, Recording, load
 from sim_device.errors import SetupError
 from sim_device.places import serve_pty
 from sim_device.serve import Pump
@@ -63,6 +64,19 @@ async def test_a_host_talks_through_the_tap_and_both_ways_are_recorded(tmp_path:
     found = ask_again(recording, cold_laser(1))
     assert found.unlike == ()
     assert found.alike >= 2
+
+
+class FullDisk(Recording):
+    """Takes nothing."""
+
+    def put(self, event: Event) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_full_disk_ends_the_capture_and_keeps_no_byte_from_its_way(tmp_path: Path) -> None:
+    async with tapped(tmp_path, FullDisk(Header(kind="capture"))) as (tap, path):
+        assert await identified(path) == "PL755-0001"
+        assert str(await tap.lost) == "[Errno 28] No space left on device"
 
 
 async def test_a_device_that_is_not_there_is_told_and_no_terminal_is_left(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from controller.store import Reader
 from tests.processes.judge import ARMED, back_to_standby, lit, running
-from tests.processes.rig import SERIAL, STOP_US, Rig, latched, plan, state
+from tests.processes.rig import SERIAL, STOP_US, Rig, plan
+from tests.processes.status import latched, state
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller import blackbox
 from controller.store import Store, StoreWriter
-from tests.hal.little_laser import status
+from tests.still_laser import status
 
 ENTRIES = blackbox.ENTRIES_MAX
 
@@ -25,7 +25,7 @@ async def test_the_black_box_is_written_down_in_many_small_steps(monkeypatch: py
         on_failed=pytest.fail,
     )
     for _ in range(ENTRIES):
-        box.note("message", status())
+        box.message(status(), 1)
     turns = 0
     running = asyncio.create_task(box.run())
     box.trip("the door was opened")

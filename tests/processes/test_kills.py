@@ -10,7 +10,8 @@ import pytest
 
 from controller.store import PulseRecord
 from tests.processes.judge import ARMED, back_to_standby, emission_ends, lit, running, unknown
-from tests.processes.rig import STOP_US, Rig, latched, plan, state
+from tests.processes.rig import STOP_US, Rig, plan
+from tests.processes.status import latched, state
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]
 

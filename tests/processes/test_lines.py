@@ -15,7 +15,8 @@ import serial
 
 from tests.processes.judge import back_to_standby, emission_ends, lit
 from tests.processes.lines import relay, tcp_relay
-from tests.processes.rig import Rig, latched, permitted, plan, state
+from tests.processes.rig import Rig, plan
+from tests.processes.status import latched, permitted, state
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -12,7 +12,8 @@ import pytest
 from controller.processes import Child
 from controller.stage import PYTHON
 from tests.processes.judge import running
-from tests.processes.rig import Rig, latched, plan, state
+from tests.processes.rig import Rig, plan
+from tests.processes.status import latched, state
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -17,7 +17,8 @@ from controller.cli.main import main
 from controller.config import Config
 from controller.stage import PYTHON
 from controller.store import Reader
-from tests.processes.rig import Rig, state
+from tests.processes.rig import Rig
+from tests.processes.status import state
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 

@@ -21,7 +21,8 @@ from controller.stage import PYTHON
 from protocols.interface import PROTOCOL_VERSION
 from tests.processes.judge import running
 from tests.processes.lines import far_end, relay
-from tests.processes.rig import Rig, Status, plan, state
+from tests.processes.rig import Rig, plan
+from tests.processes.status import Status, state
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

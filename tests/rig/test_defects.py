@@ -8,7 +8,8 @@ import pytest
 from rig.invariants import BY_NAME
 from rig.script import Script
 from rig.simulate import Result, simulate
-from tests.rig.defects import DEFECTS, SCENES, SEEDS, Defect
+from tests.rig.defects import DEFECTS, SEEDS, Defect
+from tests.rig.scenes import SCENES
 
 
 @cache

@@ -8,7 +8,9 @@ import pytest
 from rig.script import Happening, Script
 from rig.simulate import simulate
 from rig.stack import plan_text
-from tests.rig.defects import CALIBRATION, SERIES, Reads, at, setting, wrong
+from tests.rig.broken_device import Reads, setting, wrong
+from tests.rig.broken_host import silent_trips
+from tests.rig.scenes import CALIBRATION, SERIES, at
 
 BY_ITSELF = (
     plan_text(indication='"service"', rep_rate_hz=10.0, series="[15, 15]")
@@ -57,3 +59,24 @@ def test_a_double_pulse_is_counted_with_both_its_flashes() -> None:
     result = simulate(replace(SERIES, faults=(double,)), 1, clock=time.perf_counter)
     assert result.faults_fired == 1
     assert not result.violations
+
+
+HANG = {"name": "processor-hangs", "on": "pulse", "nth": 4, "after_s": 0.02}
+GLITCH_IN_IT = {"name": "spurious-trigger", "on": "pulse", "nth": 4, "after_s": 0.06}
+
+
+def test_light_that_came_while_the_processor_hung_is_its_watchdogs_fault() -> None:
+    result = simulate(replace(SERIES, faults=(HANG, GLITCH_IN_IT)), 1, clock=time.perf_counter)
+    assert result.faults_fired == 2
+    assert result.pulses_true == result.pulses_recorded + 1
+    assert not result.violations
+    assert not result.excused
+
+
+def test_light_that_came_while_the_processor_hung_is_found_where_no_fault_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent_trips(monkeypatch)
+    result = simulate(replace(SERIES, faults=(HANG, GLITCH_IN_IT)), 1, clock=time.perf_counter)
+    assert "books-balance" in {violation.invariant for violation in result.violations}
+    assert any("light that no trigger explains" in violation.text for violation in result.violations)

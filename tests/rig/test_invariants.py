@@ -1,23 +1,42 @@
 """Single promises, told by hand what happened."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from controller.store import DeviceRecord, PulseRecord
 from protocols.frame import Frame
-from protocols.messages import Result
+from protocols.messages import AckPulses, Result
 from protocols.requests import Acknowledge, Reply
 from rig.invariants import BY_NAME, Witness
 from rig.invariants.stops import hung_until_us
 from rig.laser import warm_laser
+from rig.records import Records
 from rig.simulate import simulate
 from sim_device.faults import Injector
 from sim_device.operator import perform
-from tests.protocols.wires import status
-from tests.rig.defects import DOOR, blind_to_the_door
+from tests.controller.stored import SERIAL as RECORDED
+from tests.controller.stored import opened, pulse
+from tests.rig.broken_device import blind_to_the_door
+from tests.rig.scenes import DOOR
+from tests.still_laser import status
 
 SESSION, SEQ = 7, 3
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DONE = Reply(Result.DONE, frozenset(), 0)
+
+
+def witnessed(name: str, pulses: list[PulseRecord]) -> Witness:
+    """A witness of one promise, over a database that begins after pulse 100 and has these."""
+    records = Records(None, lambda: NOW)
+    store = records.open()
+    store.save_device(DeviceRecord(RECORDED, "model", "1", simulated=True, identity={}, baseline_pulse=100))
+    opened(store, "planned 10", planned=10)
+    store.record_pulses(pulses)
+    witness = Witness(warm_laser(1), [BY_NAME[name]], reader=records.reader, serial=RECORDED)
+    witness.counted_before = 100
+    return witness
 
 
 def gone_after(answer: Frame) -> list[str]:
@@ -82,3 +101,26 @@ def test_a_bridge_excuses_a_guard_only_while_it_is_there() -> None:
     assert {"guard-trips", "interlocks-closed"} <= set(found)
     assert found["guard-trips"] == 5_010_001
     assert found["interlocks-closed"] > 5_010_000
+
+
+@pytest.mark.parametrize(
+    ("number", "wrong"),
+    [(0, False), (100, False), (101, False), (102, True)],
+    ids=["none", "of another database", "on disk", "nowhere"],
+)
+def test_what_is_acknowledged_is_on_disk_or_from_before_the_database_began(number: int, wrong: bool) -> None:
+    witness = witnessed("acknowledged-after-disk", pulses=[pulse(101)])
+    (promise,) = witness.invariants
+    promise.heard(0, Frame(SESSION, SEQ, AckPulses(number)))
+    assert bool(witness.violations) is wrong
+
+
+@pytest.mark.parametrize(("recorded", "wrong"), [(10, False), (11, True)])
+def test_more_records_than_a_plan_has_pulses_are_told_although_no_such_light_was(
+    recorded: int, wrong: bool
+) -> None:
+    pulses = [pulse(number, "planned 10") for number in range(101, 101 + recorded)]
+    witness = witnessed("within-plan", pulses=pulses)
+    (promise,) = witness.invariants
+    promise.ended()
+    assert bool(witness.violations) is wrong

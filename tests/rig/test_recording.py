@@ -21,7 +21,6 @@ from rig.recording import (
     Recorder,
     Recording,
     RecordingError,
-    Writer,
     header_of,
     load,
     packed,
@@ -32,6 +31,7 @@ from rig.vcd import write_vcd
 from sim_device.memory import RamMemory
 from sim_device.operator import perform
 from sim_device.simulator import Simulator
+from tests.rig.recordings import written
 
 SERIAL = "PL755-0001"
 
@@ -60,15 +60,6 @@ def recorded(seed: int = 3) -> Recording:
     return recording
 
 
-def written(path: Path, recording: Recording) -> Path:
-    with path.open("w") as out:
-        writer = Writer(recording.header, out)
-        for event in recording.events:
-            writer.put(event)
-        writer.close(recording.end_us)
-    return path
-
-
 def kinds(recording: Recording) -> set[str]:
     return {event.kind for event in recording.events}
 
@@ -79,6 +70,17 @@ def test_a_recording_has_all_that_went_in_and_came_out() -> None:
     assert recording.end_us == 1_500_000
     said = "".join(event.body for event in recording.events if event.kind == "<console")
     assert SERIAL.encode().hex() in said
+
+
+def test_what_was_on_the_agenda_is_told_from_what_came_from_outside() -> None:
+    simulator = cold_laser(3)
+    recording = Recording(header_of(simulator, start="cold", seed=3, serial=SERIAL))
+    recorder = Recorder(simulator, recording)
+    simulator.at(100_000, lambda due: perform(due, "key", {"to": "on"}, due.now_us))
+    perform(simulator, "foot", {"to": "press"}, 200_000)
+    recorder.close()
+    acts = [(one.time_us, one.kind, one.body["name"]) for one in recording.events if "name" in one.body]
+    assert acts == [(100_000, "agenda", "key"), (200_000, "act", "foot")]
 
 
 def test_a_replay_is_the_same_bit_for_bit() -> None:
@@ -178,6 +180,19 @@ def old_format(lines: list[str]) -> None:
     lines[0] = json.dumps({**json.loads(lines[0]), "picolase_recording": 7}) + "\n"
 
 
+def later_field(lines: list[str]) -> None:
+    lines[0] = json.dumps({**json.loads(lines[0]), "version": "99.0", "colour": "red"}) + "\n"
+
+
+def strange_contact(lines: list[str]) -> None:
+    header = json.loads(lines[0])
+    lines[0] = json.dumps(header | {"contacts": header["contacts"] | {"keyy_on": True}}) + "\n"
+
+
+def torn_memory(lines: list[str]) -> None:
+    lines[0] = json.dumps({**json.loads(lines[0]), "memory": "AAAA"}) + "\n"
+
+
 def unknown_field(lines: list[str]) -> None:
     lines[0] = json.dumps({**json.loads(lines[0]), "colour": "red"}) + "\n"
 
@@ -190,10 +205,20 @@ def unknown_field(lines: list[str]) -> None:
         (set_line(1, "[1, 2]"), 1, "is no recording of picolase"),
         (old_format, 1, "has format 7, this version reads 1: use the picolase that made it"),
         (unknown_field, 1, "the header is damaged: colour"),
+        (later_field, 1, "was made with picolase 99.0, and this is .*: colour"),
+        (strange_contact, 1, "the header is damaged: contacts: .*knows no contact keyy_on"),
+        (torn_memory, 1, "the header is damaged: memory: .*the memory in it is damaged"),
+        (set_line(4, '[1, ">wire", "0g"]'), 4, "is no event"),
+        (set_line(4, '[1, ">wire", "012"]'), 4, "is no event"),
+        (set_line(4, '[1, "<console", 12]'), 4, "is no event"),
+        (set_line(4, '[1, "act", {"name": "foot"}]'), 4, "is no event"),
+        (set_line(4, '[1, "agenda", "foot"]'), 4, "is no event"),
+        (set_line(4, '[1, "lines", {"in": 3}]'), 4, "is no event"),
+        (set_line(4, '[1, "pulse", 7]'), 4, "is no event"),
         (set_line(4, '{"not": "an event"}'), 4, "is no event"),
         (set_line(4, '[1, "sneeze", {}]'), 4, "is no event"),
         (set_line(4, '["soon", "act", {}]'), 4, "is no event"),
-        (set_line(4, '[-1, "act", {}]'), 4, "time goes back"),
+        (set_line(4, '[-1, "boot", {}]'), 4, "time goes back"),
         (halve, 6, "is damaged"),
         (delete_last, len(_RECORDED.events) + 1, "has no end line"),
         (alter_a_byte, len(_RECORDED.events) + 2, "the sum does not match"),
@@ -209,7 +234,7 @@ def test_a_damaged_recording_is_refused_with_file_and_line(
 
 
 def test_a_missing_recording_is_refused_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"gone\.jsonl:0: cannot be read: No such file"):
+    with pytest.raises(RecordingError, match=r"gone\.jsonl: cannot be read: No such file"):
         load(tmp_path / "gone.jsonl")
 
 

@@ -12,12 +12,15 @@ from click.testing import CliRunner, Result
 from controller.cli.exits import CommandFailed
 from protocols.messages import Beam
 from protocols.requests import Arm
-from rig.cli.recordings import diff, replay, vcd
+from rig.cli.recordings import capture, diff, replay, vcd
+from rig.cli.sim import sim
 from rig.cli.simulate import simulate
 from rig.code_hash import code_hash
 from rig.laser import cold_laser, warm_laser
-from rig.recording import Event, Header, Recorder, Recording, Writer, load
+from rig.recording import Event, Header, Recorder, Recording, RecordingError, Writer, load
 from sim_device.operator import perform
+from tests.rig.recordings import written
+from tests.rig.test_campaign_kept import files_of_at_most
 from tests.rig.test_likeness import ASKED, captured, of_another_life
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -31,15 +34,6 @@ def recorded(path: Path, *, seed: int = 3, header: Header | None = None) -> Path
         perform(simulator, "foot", {"to": "press"}, 100_000)
         simulator.advance(500_000)
         recorder.close()
-    return path
-
-
-def written(path: Path, recording: Recording) -> Path:
-    with path.open("w") as out:
-        writer = Writer(recording.header, out)
-        for event in recording.events:
-            writer.put(event)
-        writer.close(recording.end_us)
     return path
 
 
@@ -68,7 +62,7 @@ def test_two_runs_of_one_seed_are_the_same_and_of_two_are_not(tmp_path: Path) ->
     other = recorded(tmp_path / "other.jsonl", seed=5, header=Header(seed=5, serial="PL755-0001"))
     assert CliRunner().invoke(diff, [str(one), str(same)]).exit_code == 0
     result = CliRunner().invoke(diff, [str(one), str(other)])
-    assert "seed: 3 there, 5 here" in result.stderr
+    assert f"seed: 3 in {one}, 5 in {other}" in result.stderr
     text = failed(result)
     assert f"{one}: 0.01" in text
     assert f"{other}: 0.01" in text
@@ -167,3 +161,31 @@ def test_a_whole_stack_run_is_recorded_and_its_laser_replays_bit_for_bit(tmp_pat
     assert {event.kind for event in recording.events} >= {">wire", "<wire", "act", "pulse", "lines"}
     assert recording.header.start == "warm"
     assert CliRunner().invoke(replay, [str(file)]).exit_code == 0
+
+
+def test_a_recording_on_a_full_disk_is_no_verdict_on_the_laser(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with files_of_at_most(20_000):
+        result = CliRunner().invoke(
+            simulate, [str(SCENARIOS / "door-opened-in-a-series.toml"), "--record", str(path)]
+        )
+    assert failed(result) == f"{path}: File too large: the recording has no end and cannot be replayed."
+    assert "violations" not in result.stdout
+    assert "VIOLATION" not in result.stderr
+    with pytest.raises(RecordingError, match=r"is damaged|has no end line"):
+        load(path)
+
+
+def test_what_cannot_begin_leaves_no_file_that_the_next_try_would_trip_over(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    for _ in range(2):
+        result = CliRunner().invoke(capture, [str(tmp_path / "no-port"), str(path)])
+        assert "there is no such port" in failed(result)
+        assert not path.exists()
+        (tmp_path / "taken").write_text("mine")
+        result = CliRunner().invoke(sim, ["--pty", str(tmp_path / "taken"), "--record", str(path)])
+        assert "taken exists" in failed(result)
+        assert not path.exists()
+    path.write_text("an earlier run")
+    assert "File exists; give a new file" in failed(CliRunner().invoke(capture, ["/dev/null", str(path)]))
+    assert path.read_text() == "an earlier run"

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes in another process, whatever Python's own chance and addresses."""
+"""The same seed gives the same bytes, in another process, by the other firmware, whatever Python's chance."""
 
 import json
 import os
@@ -31,7 +31,10 @@ for file in Path(sys.argv[1]).glob("*.toml"):
         shorter = replace(scenario.script, duration_s=min(scenario.script.duration_s, float(sys.argv[2])))
         runs[file.name] = shorter, scenario.seed
 print(json.dumps({
-    name: replace(simulate(script, seed, clock=time.perf_counter), wall_s=0.0).as_dict()
+    name: replace(
+        simulate(script, seed, firmware=sys.argv[4], clock=time.perf_counter),
+        firmware="", wall_s=0.0, turn_ms_max=0.0,
+    ).as_dict()
     for name, (script, seed) in (reversed(runs.items()) if sys.argv[3] == "backwards" else runs.items())
 }))
 """
@@ -39,14 +42,14 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def two_processes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the same runs came to in two processes, in which they had another order."""
+    """What the same runs came to in two processes, with another order and another firmware."""
     begun = [
         subprocess.Popen(
-            [sys.executable, "-c", TRACES, str(SCENARIOS), str(LONGEST_S), order],
+            [sys.executable, "-c", TRACES, str(SCENARIOS), str(LONGEST_S), order, firmware],
             env=os.environ | {"PYTHONHASHSEED": hash_seed},
             stdout=subprocess.PIPE,
         )
-        for order, hash_seed in (("forwards", "0"), ("backwards", "4711"))
+        for order, hash_seed, firmware in (("forwards", "0", "reference"), ("backwards", "4711", "native"))
     ]
     first, second = (json.loads(one.communicate(timeout=220)[0]) for one in begun)
     return first, second
@@ -55,7 +58,7 @@ def two_processes() -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.processes
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", ["any-3", "any-4", *HOSTED])
-def test_two_processes_give_the_same_whatever_pythons_own_chance(
+def test_two_processes_and_two_firmwares_give_the_same_whatever_pythons_own_chance(
     two_processes: tuple[dict[str, Any], dict[str, Any]], name: str
 ) -> None:
     first, second = two_processes

@@ -37,6 +37,13 @@ def test_the_run_is_cut_short_after_the_violation() -> None:
     assert names(least) == {"event-2", "fault-3"}
 
 
+@pytest.mark.parametrize("needed", ["event-19", "fault-9"])
+def test_a_run_is_not_cut_shorter_than_what_it_needs(needed: str) -> None:
+    least = Shrinker(lambda script: 4.5 if needed in names(script) else None).shrink(SCRIPT)
+    assert names(least) == {needed}
+    assert least.duration_s == SCRIPT.duration_s
+
+
 def test_parameters_that_do_not_matter_go_and_times_become_round() -> None:
     least = Shrinker(lambda script: 5.0 if {"event-4", "fault-4"} <= names(script) else None).shrink(SCRIPT)
     assert least.faults == ({"name": "fault-4", "at_s": 4.0},)
