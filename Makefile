@@ -25,8 +25,8 @@ $(DEV_READY): pyproject.toml requirements.lock
 	@$(PYTHON) tools/bootstrap.py dev
 	@touch $(DEMO_READY) $@
 
-demo: $(DEMO_READY) ## a simulated laser, daemon and broker carry out a whole treatment plan
-	@$(BIN)/picolase demo
+demo: $(DEMO_READY) ## a simulated laser, daemon and broker carry out a whole treatment plan (FIRMWARE=native: on the C core)
+	@$(if $(FIRMWARE),PICOLASE_FIRMWARE=$(FIRMWARE)) $(BIN)/picolase demo
 
 test: $(DEV_READY) ## all tests; protocols/ and safety/ must be covered to the last branch
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/protocols tests/safety --cov --cov-report=

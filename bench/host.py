@@ -1,8 +1,20 @@
-"""The least host that keeps a laser firing, on the pure link: to measure a device without the daemon."""
+"""The least host that keeps a laser firing: to measure a device without the daemon.
+
+It is brought to firing by the link and its messages, as any host is. From then on it knows only what it is
+asked all the time: bytes of a Status are answered by a Heartbeat with its challenge, those of a PulseReport
+by an AckPulses, at the same instant, as few of them taken apart and put together as the device demands.
+"""
 
 from __future__ import annotations
 
+import struct
+from typing import Final
+from zlib import crc32
+
+from cobs import cobs
+
 from protocols.host_link import Answered, HostLink, Received
+from protocols.layout import CRC, HEAD_SIZE, HEADER
 from protocols.messages import (
     AckPulses,
     Beam,
@@ -28,11 +40,20 @@ from protocols.states import ARMED, State
 from sim_device.operator import perform
 from sim_device.simulator import Simulator
 
-SECOND_US = 1_000_000
-SETPOINT = Setpoint(755, 750, 173_000, 10_000, Handpiece.ZOOM, 3_500)
-STAGE = StageSetpoint(755, 750, 173_000, 10_000, Handpiece.ZOOM, 3_500)
-PULSES = 1_000  # the most that one permit allows
-PERMIT_US = 110 * SECOND_US
+SECOND_US: Final = 1_000_000
+SETPOINT: Final = Setpoint(755, 750, 173_000, 10_000, Handpiece.ZOOM, 3_500)
+STAGE: Final = StageSetpoint(755, 750, 173_000, 10_000, Handpiece.ZOOM, 3_500)
+PULSES: Final = 1_000  # the most that one permit allows
+PERMIT_US: Final = 110 * SECOND_US
+FIRST_SEQ: Final = 1_000_000  # of what is told while firing: numbers may have gaps, and never go back
+
+_STATUS: Final = Status.layout.head
+_REPORT: Final = PulseReport.layout.head
+_CHALLENGE: Final = struct.Struct("<I")
+_CHALLENGE_AT: Final = HEADER.size + struct.calcsize("<QI")  # behind time and boot
+_NUMBER: Final = struct.Struct("<Q")
+_HEARTBEAT: Final = struct.Struct(f"<{HEAD_SIZE}sIIIB")
+_ACK: Final = struct.Struct(f"<{HEAD_SIZE}sIIQ")
 
 
 class Host:
@@ -43,28 +64,59 @@ class Host:
         self._link = HostLink(7)
         self._status: Status | None = None
         self._answer: Message | None = None
+        self._seq = FIRST_SEQ
         self._link.open(simulator.now_us)
         self._exchange()
 
-    def run(self, for_us: int) -> None:
-        """Let device and host live for so long."""
-        until_us = self.simulator.now_us + for_us
-        while self.simulator.now_us < until_us:
-            self.simulator.advance(min(self.simulator.next_event_us, until_us))
-            self._exchange()
-
     def begin_firing(self) -> None:
         """From STANDBY to the first pulses: set-point, arm, grant, press; the foot stays down."""
-        self.run(SECOND_US)
+        self._wait(SECOND_US)
         for request in (STAGE, CommitSetpoint(SETPOINT.hash), SetAiming(True)):
             self._do(request)
-        self.run(SECOND_US)
+        self._wait(SECOND_US)
         self._do(Arm(SETPOINT.hash, self._now().stop_epoch, Beam.APERTURE))
         while self._now().state is not State.READY:
-            self.run(SECOND_US // 10)
+            self._wait(SECOND_US // 10)
         self._do(self._grant(self._now()))
         perform(self.simulator, "foot", {"to": "press"}, self.simulator.now_us)
-        self.run(SECOND_US)
+        self._wait(SECOND_US)
+
+    def fire(self, for_us: int) -> None:
+        """Let the device fire on for so long."""
+        simulator = self.simulator
+        until_us = simulator.now_us + for_us
+        while simulator.now_us < until_us:
+            simulator.advance(until_us, until_sent=True)
+            if data := simulator.sent():
+                simulator.receive(self._answers(data), simulator.now_us)
+
+    def _answers(self, data: bytes) -> bytes:
+        """What whole frames are answered with."""
+        answers = b""
+        for piece in data.split(b"\0"):
+            raw = cobs.decode(piece)
+            head = raw[:HEAD_SIZE]
+            if head == _STATUS:
+                (challenge,) = _CHALLENGE.unpack_from(raw, _CHALLENGE_AT)
+                said = _HEARTBEAT.pack(
+                    Heartbeat.layout.head, self._link.session, self._seq, challenge, Intent.PERMIT
+                )
+            elif head == _REPORT:
+                (number,) = _NUMBER.unpack_from(raw, HEADER.size)
+                said = _ACK.pack(AckPulses.layout.head, self._link.session, self._seq, number)
+            else:
+                continue
+            self._seq += 1
+            answers += cobs.encode(said + CRC.pack(crc32(said))) + b"\0"
+        return answers
+
+    # -- on the way there
+
+    def _wait(self, for_us: int) -> None:
+        until_us = self.simulator.now_us + for_us
+        while self.simulator.now_us < until_us:
+            self.simulator.advance(until_us, until_sent=True)
+            self._exchange()
 
     def _grant(self, status: Status) -> Grant:
         return Grant(

@@ -33,6 +33,7 @@ async def server():
 async def test_with_a_server(server):
     await asyncio.sleep(0)
 """
+# Skipped on purpose, in the small run only.
 SKIPPED = """
 import pytest
 def test_that_runs(): pass
@@ -76,3 +77,10 @@ def test_a_skip_fails_the_run_only_where_nothing_may_be_skipped(
     status, output = run_pytest(tmp_path, SKIPPED, *arguments, no_skip=no_skip)
     assert status == (pytest.ExitCode.TESTS_FAILED if no_skip else pytest.ExitCode.OK), output
     assert ("1 skipped while PICOLASE_NO_SKIP is set" in output) == no_skip
+
+
+def test_in_ci_nothing_may_be_skipped() -> None:
+    gate = (CONFTEST.parents[1] / ".ci" / "run").read_text()
+    before, _, _ = gate.partition("\nmake test\n")
+    assert before != gate
+    assert "\nexport PICOLASE_NO_SKIP=1\n" in before

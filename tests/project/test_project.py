@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("controller", "hal", "protocols", "rig", "safety", "sim_device")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MAX_MODULE_LINES = 400
 
 # Paths of a developer's machine and hosts of package registries. Each has a bracket in it, so that this file,
@@ -65,7 +66,7 @@ def test_a_room_declares_its_types(room: str) -> None:
     assert (ROOT / room / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODULES + TESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_short_and_says_what_it_owns(path: Path) -> None:
     text = path.read_text()
     lines = text.count("\n")
@@ -73,6 +74,17 @@ def test_a_module_is_short_and_says_what_it_owns(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(text))
     assert docstring, "no docstring"
     assert docstring.splitlines()[0].strip(), "the docstring does not open with a line that says what it owns"
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    names = [path.name for path in TESTS if path.name.startswith("test_")]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_waits_by_the_clock(path: Path) -> None:
+    called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert "time.sleep" not in map(ast.unparse, called), "wait for what is to happen"
 
 
 def test_the_lock_holds_nothing_but_exact_versions() -> None:
