@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 
 from controller.store import Store, StoreError, StoreWriter
 from hal.traffic import Chunk
-from protocols.messages import Message
+from protocols.messages import Message, Status
+from protocols.states import ARMED
 from protocols.values import user_values
 
 T = TypeVar("T")
@@ -43,7 +44,8 @@ class BlackBox:
         self._new_id = new_id
         self._on_failed = on_failed
         self._entries: deque[tuple[int, str, Message | str]] = deque(maxlen=ENTRIES_MAX)
-        self._trips: asyncio.Queue[tuple[int, str]] = asyncio.Queue(maxsize=16)
+        self._trips: asyncio.Queue[tuple[int, str, bool]] = asyncio.Queue(maxsize=16)
+        self._armed = False
 
     def note(self, kind: str, text: str) -> None:
         """Remember a decision in words."""
@@ -52,20 +54,34 @@ class BlackBox:
     def message(self, message: Message, at_us: int) -> None:
         """Remember what the laser said."""
         self._entries.append((at_us, "message", message))
+        if isinstance(message, Status):
+            self._armed = message.state in ARMED
 
     def trip(self, cause: str) -> None:
         """Keep what is remembered; trips within the seconds after one belong to it."""
         self.note("trip", cause)
-        if self._trips.empty():
-            self._trips.put_nowait((self._now_us(), cause))
+        self._keep_soon(cause, asked=False)
+
+    def decided(self, event: str, text: str) -> None:
+        """The supervisor noted an event; a stop of an armed laser is kept like the trip it may come from."""
+        if event == "stop":
+            self.note(event, text)
+            if self._armed:
+                self._keep_soon(text, asked=True)
+
+    def _keep_soon(self, cause: str, *, asked: bool) -> None:
+        if not self._trips.full():
+            self._trips.put_nowait((self._now_us(), cause, asked))
 
     async def run(self) -> None:
         """Write an incident for each trip until cancelled."""
         while True:
-            tripped_us, cause = await self._trips.get()
+            trips = [await self._trips.get()]
             await asyncio.sleep(AFTER_S)
             while not self._trips.empty():
-                self._trips.get_nowait()
+                trips.append(self._trips.get_nowait())
+            # The supervisor asks for its stop before it says what tripped.
+            tripped_us, cause, _ = next((trip for trip in trips if not trip[2]), trips[0])
             await self._keep(tripped_us, cause)
 
     async def _keep(self, tripped_us: int, cause: str) -> None:

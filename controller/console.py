@@ -23,6 +23,7 @@ from controller.tomlfile import TomlError
 from controller.treatment import Treatment
 from hal.outcomes import Done, Outcome, Refused
 from protocols.requests import Counters
+from safety.exposure_plan import plan_hazard
 from safety.latches import LatchId
 from safety.plan import TreatmentPlan
 from safety.reactions import Reaction
@@ -135,6 +136,7 @@ class Console:
         summary["sha256"] = loaded.sha256
         if not refused:
             summary["duration_s"] = plan.pulses / plan.rep_rate_hz
+        summary |= plan_hazard(plan)
         return {"ok": not refused, "refusals": [asdict(one) for one in refused], "summary": summary}
 
     # -- acting

@@ -20,6 +20,7 @@ from typing import Any, Final
 from controller.api import build_api, serve
 from controller.blackbox import BlackBox
 from controller.calibrating import CalibrationKeeper
+from controller.checkpointer import Checkpointer
 from controller.commands import Commands
 from controller.config import Config
 from controller.console import WATCHER, Console
@@ -45,21 +46,21 @@ from hal.reconnect import OpenPort, Reconnect
 from hal.time import now_us
 from protocols.messages import Heartbeat, Message, PulseFlag, PulseReport, Status, Telemetry
 from protocols.timing import MS, SECOND
+from safety.checkpoints import Signer
 from safety.freshness import Input
 from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
 from safety.supervisor import Supervisor
 
 SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
-
 REPORTS_US: Final = SECOND  # [C] three repetitions of a report; what is later comes at the next start
-
 _log = logging.getLogger(__name__)
 
 
 class Daemon:
     """One laser's daemon: made inside a running loop, whose clock it uses; then `run` once. It owns `store`.
 
-    A rig hands in its own clock, ports, chance and an inline store, and leaves the API out.
+    A rig hands in its own clock, ports, chance and an inline store, and leaves the API out. `signer` gives
+    the key that signs the audit: without one, neither is it signed nor its head told.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Daemon:
         new_token: Callable[[], str] = secrets.token_urlsafe,
         password_match: Callable[[str, str], Awaitable[bool]] | None = None,
         with_api: bool = True,
+        signer: Callable[[Store], Signer] | None = None,
     ) -> None:
         self._config = config
         self._with_api = with_api
@@ -118,6 +120,7 @@ class Daemon:
             telemetry_hz=config.mqtt.telemetry_hz,
             wall_clock=wall_clock,
             now_us=now_us,
+            audit_head=lambda: self.checkpointer.head,
         )
         self.calibrations = CalibrationKeeper(
             self.writer,
@@ -159,6 +162,13 @@ class Daemon:
             teller=self.teller,
             calibrations=self.calibrations,
             react=self._react,
+        )
+        self.checkpointer = Checkpointer(
+            self.writer,
+            signer,
+            device=lambda: self.treatment.serial,
+            now_us=now_us,
+            on_trouble=lambda text: self._note(EventKind.SYSTEM, Severity.ERROR, text),
         )
         self.mqtt: MqttPublisher | None = None
         if config.mqtt.enabled:
@@ -246,6 +256,7 @@ class Daemon:
                     "blackbox": self.blackbox.run(),
                     "calibration": self.calibrations.run(),
                     "housekeeping": self.housekeeper.run(),
+                    "checkpoints": self.checkpointer.run(),
                 }
                 if api is not None:
                     tasks["api"] = serve(build_api(self.console), api)
@@ -269,9 +280,8 @@ class Daemon:
         except Exception:  # noqa: BLE001  # the top of every task: it is logged, trips and ends the daemon
             _log.exception("the task %r failed: the daemon ends", name)
         self._failed = True
-        text = f"the task {name!r} ended"
         self._react(self.supervisor.task_ended(name, now_us()))
-        self._note(EventKind.SYSTEM, Severity.ERROR, text)
+        self._note(EventKind.SYSTEM, Severity.ERROR, f"the task {name!r} ended")
         self.end()
 
     async def _open_port(self, url: str, *, baud: int = BAUD_DEFAULT) -> Port:
@@ -309,6 +319,8 @@ class Daemon:
         await asyncio.wait({draining}, timeout=SHUT_DOWN_S)
         draining.cancel()
         recording.cancel()
+        await self.checkpointer.close(SHUT_DOWN_S)
+        self.teller.refresh(at_once=True)  # the last head goes out with the last state
         if self.mqtt is not None and publishing is not None:
             self.mqtt.stop()
             await asyncio.wait({publishing}, timeout=SHUT_DOWN_S)
@@ -361,6 +373,7 @@ class Daemon:
                     self._note(EventKind.STATE, Severity.INFO, f"cleared: {latch.text}")
                 case Note(event, text):
                     self._note(EventKind.STATE, Severity.INFO, text, {"event": event})
+                    self.blackbox.decided(event, text)
 
     # -- what came of it
 

@@ -39,6 +39,7 @@ from protocols.topics import (
 )
 
 REFRESH_S: Final = 5.0  # [P] state on change and every 5 s
+HEAD: Final = ("audit_index", "audit_hash")  # grows with each pulse: waits for the refresh
 STALE_S: Final = 2.5  # [C] the daemon tells state and samples once a second at the least: one may be late
 IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
 OUTBOX_POLL_S: Final = 1.0  # [C] for rows that another program wrote; the daemon's own wake us
@@ -180,9 +181,8 @@ class MqttPublisher:
                 self._about = heard
                 self._retained_news.set()
             case Kind.STATE:
-                changed = self._state is None or _content(self._state.payload) != _content(heard.payload)
-                self._state = heard
-                if changed:
+                before, self._state = self._state, heard
+                if before is None or _content(before.payload, *HEAD) != _content(heard.payload, *HEAD):
                     self._retained_news.set()
             case Kind.ALARMS:
                 self._hear_alarms(cast("Mapping[str, Payload]", item.value), heard.at_s)
@@ -380,9 +380,9 @@ class MqttPublisher:
             raise link.gone()
 
 
-def _content(payload: Payload) -> dict[str, object]:
+def _content(payload: Payload, *but: str) -> dict[str, object]:
     """What a change of is news: all but the time."""
-    return {name: value for name, value in payload.items() if name not in {"ts", "mono_ns"}}
+    return {name: value for name, value in payload.items() if name not in {"ts", "mono_ns", *but}}
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from importlib.metadata import version
 from operator import attrgetter
@@ -27,6 +27,7 @@ from protocols.payloads import (
     utc_text,
 )
 from protocols.topics import FAULT_ALARM_IDS
+from safety.audit import Head
 from safety.freshness import Input
 from safety.freshness import Quality as InputQuality
 from safety.latches import LatchId
@@ -62,8 +63,10 @@ class Teller:
         telemetry_hz: float,
         wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
+        audit_head: Callable[[], Head | None] = lambda: None,
     ) -> None:
         self._fanout = fanout
+        self._audit_head = audit_head
         self._supervisor = supervisor
         self._treatment = treatment
         self._boot = boot
@@ -120,7 +123,7 @@ class Teller:
         self._status = self._telemetry = None
         self.refresh()
 
-    def refresh(self) -> None:
+    def refresh(self, *, at_once: bool = False) -> None:
         """Tell the state when it is news, and each second; to be called at least that often."""
         if not (self._fanout.hears(Kind.STATE) or self._fanout.hears(Kind.ALARMS)):
             self._told = self._alarms = None
@@ -129,8 +132,10 @@ class Teller:
         now_us = self._now_us()
         host = self._host()
         news = (None if status is None else _news(status), host)
-        if news != self._told or now_us - self._told_us >= STATE_REFRESH_US:
+        if at_once or news != self._told or now_us - self._told_us >= STATE_REFRESH_US:
             self._told, self._told_us = news, now_us
+            if (head := self._audit_head()) is not None:  # grows with each pulse: no news by itself
+                host = replace(host, audit_index=head.index, audit_hash=head.hash)
             self._fanout.tell(Kind.STATE, state_payload(status, host, self._stamp()))
             self._tell_alarms(status)
 

@@ -81,6 +81,8 @@ class HostFacts:
     first_cause: str = ""
     pulses_planned: int | None = None
     pulses_delivered: int | None = None
+    audit_index: int | None = None
+    audit_hash: str | None = None
 
 
 def utc_text(moment: datetime) -> str:
@@ -145,6 +147,8 @@ def state_payload(status: Status | None, host: HostFacts, stamp: Stamp) -> Paylo
         "link_up": host.link_up,
         "host_latches": ",".join(host.latches),
         "first_cause": host.first_cause,
+        "audit_index": host.audit_index,
+        "audit_hash": host.audit_hash,
     }
     return _fill(STATE, facts, stamp)
 

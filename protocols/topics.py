@@ -162,6 +162,8 @@ STATE: Final = Topic(
         _F("link_up", _FLAG, "the daemon hears the laser"),
         _F("host_latches", _TEXT, "latches of the daemon's supervisor"),
         _F("first_cause", _TEXT, "what stopped it first, on whichever side"),
+        _F("audit_index", _NUMBER, "number of the audit's newest entry: to be kept outside of its file"),
+        _F("audit_hash", _TEXT, "hash of that entry; both prove later that no tail was cut off"),
         *_wire(Status, "boot", "beam", "leave", "first_fault", "faults", "faults_present", "fault_instance"),
         *_wire(Status, "blocks", "handpiece", "spot_um", "wavelength_nm", "foot", "shutter"),
         *_wire(Status, "gate_inhibited", "hv_inhibited", "indicator_on", "aiming_on", "docked", "calibrated"),

@@ -20,7 +20,7 @@ from typing import Any, Final, Self, cast
 from controller.config import Config, DeviceConfig, MqttConfig, SafetyConfig, StoreConfig
 from controller.daemon import Daemon
 from controller.lease import Who
-from controller.store import Reader, Role
+from controller.store import Reader, Role, Store
 from hal.errors import PortError, PortKind
 from hal.memory_port import open_memory
 from hal.port import Port
@@ -31,6 +31,7 @@ from rig.laser import SERIAL, SimulatedLaser, cold_laser, warm_laser
 from rig.line import Line
 from rig.records import Records, RigStore
 from rig.virtual_time import VirtualTimeLoop
+from safety.checkpoints import Signer
 from safety.freshness import Quality
 from safety.latches import LatchId
 from sim_device import firmwares
@@ -79,8 +80,8 @@ class Stack:
     Without `folder` the database is in memory. A laser that is not `warm` has its key off, unless it is the
     given `simulator`; `firmware` is what it runs, by its name in `sim_device.firmwares`. `safety` are
     settings of the configuration that differ from its defaults. `role` is what the people who log in have: a
-    service plan needs `Role.SERVICE`. An exception in any callback of the loop is raised at the end, so that
-    none goes unseen.
+    service plan needs `Role.SERVICE`. With a `signer` the audit is signed. An exception in any callback of
+    the loop is raised at the end, so that none goes unseen.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Stack:
         role: Role = Role.OPERATOR,
         safety: Mapping[str, int] | None = None,
         mqtt: Mapping[str, object] | None = None,
+        signer: Callable[[Store], Signer] | None = None,
     ) -> None:
         self.loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
         if not isinstance(self.loop, VirtualTimeLoop):
@@ -113,6 +115,7 @@ class Stack:
         )
         self._chance = chance
         self._role = role
+        self._signer = signer
         self._daemon: Daemon | None = None
         self._life: asyncio.Task[bool] | None = None
         self._dead: list[asyncio.Task[bool]] = []
@@ -168,6 +171,7 @@ class Stack:
             with_api=False,
             new_token=lambda: f"token-{self._number():08x}",
             password_match=_is_name,
+            signer=self._signer,
         )
         self._life = asyncio.create_task(self._daemon.run(), name="daemon")
         self._who.clear()

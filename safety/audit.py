@@ -11,7 +11,7 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from protocols.frozen import quick
 
@@ -58,18 +58,31 @@ class BreakKind(enum.Enum):
     MISNUMBERED = "the entry's number does not follow from the entry before it"
     CUT_OFF = "the chain ends before the expected head"
     REPLACED = "the entry at the expected head is another one"
+    UNREADABLE = "the file cannot be read from here on"
+    MISWRITTEN = "the line is not as an export writes it"
+    NO_CHECKPOINT = "the entry claims to be a checkpoint and is none"
+    MISPLACED = "the checkpoint was signed for another place in the chain"
+    FORGED = "the checkpoint's signature is not that of its key"
+    UNTRUSTED = "the checkpoint's key is neither an expected one nor was it named by one"
+    UNSIGNED = "no checkpoint is signed with an expected key"
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A fault in the chain: `position` counts entries as read, from 0; `index` is the number one claims."""
+    """A fault in the chain: `position` counts entries as read, from 0; `index` is the number one claims.
+
+    `entry` is the one found there, None where there is none.
+    """
 
     kind: BreakKind
     position: int
     index: int
+    entry: AuditEntry | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"entry {self.index} (at position {self.position}): {self.kind.value}"
+        found = "" if self.entry is None else f", {self.entry.kind} of {self.entry.wall_time}"
+        where = f"entry {self.index} (at position {self.position}{found}): {self.kind.value}"
+        return where.encode(errors="backslashreplace").decode()  # it may hold what is no text
 
 
 def append(
@@ -88,30 +101,48 @@ def append(
     return AuditEntry(*content, hash=_digest(content))
 
 
-def verify(entries: Iterable[AuditEntry], expected_head: Head | None = None) -> list[Break]:
+def verify(
+    entries: Iterable[AuditEntry],
+    expected_head: Head | None = None,
+    *,
+    anchors: Iterable[Head] = (),
+    after: Head | None = None,
+) -> list[Break]:
     """Return every break, in order; an empty list means the chain is whole.
 
     An entry that breaks is believed for what follows it, so that each fault is reported where it is and once.
-    With `expected_head`, the chain must still hold that very entry; it may have grown since.
+    Without `after`, the head before it, the first entry must be that of the whole chain. With heads kept
+    elsewhere, `anchors`, the chain must still hold those very entries; it may have grown since. Of heads that
+    it no longer holds, the first one replaced and the last one cut off are reported.
     """
+    wanted: dict[int, set[str]] = {}
+    for head in (*anchors, *([] if expected_head is None else [expected_head])):
+        wanted.setdefault(head.index, set()).add(head.hash)
     breaks: list[Break] = []
-    index, prev_hash = -1, GENESIS_HASH
+    replaced: list[Break] = []
+    index, prev_hash = (-1, GENESIS_HASH) if after is None else (after.index, after.hash)
     position = -1
-    hash_at_head: str | None = None
     for position, entry in enumerate(entries):
         checks = {
             BreakKind.MISNUMBERED: entry.index != index + 1,
             BreakKind.UNLINKED: entry.prev_hash != prev_hash,
-            BreakKind.ALTERED: entry.hash != _digest(_content(entry)),
+            BreakKind.ALTERED: not holds(entry),
         }
-        breaks += [Break(kind, position, entry.index) for kind, broken in checks.items() if broken]
+        breaks += [Break(kind, position, entry.index, entry) for kind, broken in checks.items() if broken]
         index, prev_hash = entry.index, entry.hash
-        if expected_head is not None and entry.index == expected_head.index:
-            hash_at_head = entry.hash
-    if expected_head is not None and hash_at_head != expected_head.hash:
-        kind = BreakKind.CUT_OFF if hash_at_head is None else BreakKind.REPLACED
-        breaks.append(Break(kind, position + 1, expected_head.index))
-    return breaks
+        if wanted and wanted.pop(entry.index, {entry.hash}) != {entry.hash}:
+            replaced.append(Break(BreakKind.REPLACED, position, entry.index, entry))
+    if wanted:
+        breaks.append(Break(BreakKind.CUT_OFF, position + 1, max(wanted)))
+    return sorted([*breaks, *replaced[:1]], key=operator.attrgetter("position"))
+
+
+def holds(entry: AuditEntry) -> bool:
+    """Whether the entry's content is the one that was hashed; False too for values of another type."""
+    try:
+        return entry.hash == _digest(_content(entry))
+    except (TypeError, ValueError):  # a damaged file gives bytes or a number where a text was
+        return False
 
 
 def canonical_json(value: object) -> str:

@@ -15,6 +15,8 @@ RATE_CEILING_HZ: Final = 10.0  # REQ-023: no accepted command yields a rate abov
 SERIES_PER_PASS_MAX: Final = 200  # [C] a plan longer than this is a slip of the pen
 PULSES_PER_SESSION_MAX: Final = 20_000  # [C] three times the published mean of 6,253 pulses (T006)
 PASSES_MAX: Final = 7  # [P] the most passes any published study gave (T006)
+OVERLAP_MAX_PERCENT: Final = 10.0  # [P] the most overlap any published study gave (T006; HZ-044)
+AREA_MAX_CM2: Final = 2_000.0  # [C] a back and more; beyond it, a slip of the pen
 
 # [C] zoom 2 to 6 mm turned by hand, fixed 6/8/10 mm, 6 mm lens array (LASER_FACTS, "The device class").
 HANDPIECE_SPOTS_MM: Final[dict[Handpiece, tuple[float, float]]] = {
@@ -24,6 +26,10 @@ HANDPIECE_SPOTS_MM: Final[dict[Handpiece, tuple[float, float]]] = {
     Handpiece.FIXED_10: (10.0, 10.0),
     Handpiece.LENS_ARRAY_6: (6.0, 6.0),
 }
+
+# [C] Full angle, to be confirmed: no maker publishes it. Small is the safe side (a long hazard distance); a
+# lens array spreads its beamlets far more.
+HANDPIECE_DIVERGENCE_MRAD: Final[dict[Handpiece, float]] = dict.fromkeys(HANDPIECE_SPOTS_MM, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,27 @@ class DeviceLimits:
     permit_pulses_max: int
     permit_max_us: int
     energy_step_mj: float
+
+
+# [P/C] LASER_FACTS, "The device class": three modes at 755 nm and both optional modules (532, 1064 nm); the
+# step and the longest permit are those of the simulated laser.
+DEVICE_CLASS: Final = DeviceLimits(
+    modes=(
+        ModeLimits(755, 750, 10.0, 200.0),
+        ModeLimits(755, 650, 10.0, 180.0),
+        ModeLimits(755, 550, 10.0, 165.0),
+        ModeLimits(532, 450, 10.0, 100.0),
+        ModeLimits(532, 500, 10.0, 100.0),
+        ModeLimits(1064, 750, 10.0, 100.0),
+    ),
+    rates_hz=(1.0, 2.5, 5.0, 10.0),
+    spot_min_mm=2.0,
+    spot_max_mm=10.0,
+    permit_pulses_max=1_000,
+    permit_max_us=120_000_000,
+    energy_step_mj=0.1,
+)
+"""What plans are checked against where no laser can be asked; the one that is connected has the last word."""
 
 
 def above_ceiling(wavelength_nm: int, pulse_energy_uj: int, rep_rate_mhz: int, spot_um: int) -> str:

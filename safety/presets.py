@@ -1,174 +1,292 @@
-"""The first table of treatment presets: bounds per indication, each with its row of treatments.csv.
-
-Fluence bounds are published figures. A least fluence counts as met within half of its last digit (200 mJ in
-6 mm is 0.707 J/cm2 and published as 0.71); a ceiling is taken as it stands, since only the ceiling can burn.
-Where a row names no skin type, or no pulse width, the stricter reading holds: locked, and as its neighbours.
-"""
+"""The table of presets: each bound with its row of treatments.csv, and what is locked for want of one."""
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from protocols.messages import Handpiece
+from safety.preset import (
+    BOUNDS,
+    SKIN_TYPES,
+    Condition,
+    Confidence,
+    Locked,
+    LockedWavelength,
+    Preset,
+    SkinRule,
+    Source,
+    Start,
+)
 
-SKIN_TYPES: Final = ("I", "II", "III", "IV", "V", "VI")
-"""Fitzpatrick's scale."""
-
-SERVICE: Final = "service"
-"""The indication of a service plan: light for maintenance and tests, on no person, so no bounds but the
-device's own hold. Only the service role carries it out."""
-
-
-class Condition(enum.Enum):
-    """What an operator must have confirmed, by this name in the plan, before a bound allows a treatment."""
-
-    TEST_SPOT = "test_spot"  # a test spot was made and looked at after its waiting time
-    SKIN_RISK = "skin_risk"  # the raised risk of pigment change for this skin type was accepted
-    EXPERT = "expert"  # the operator treats this indication on their own expertise
-    ABOVE_START = "above_start"  # an earlier session at the start fluence was tolerated
-
-
-class Locked(enum.Enum):
-    """This skin type is not treated with this preset at all."""
-
-    LOCKED = "locked"
-
-
-SkinRule = Condition | Locked | None  # None: allowed without more ado
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Bounds of one indication; all inclusive."""
-
-    indication: str
-    source: str
-    wavelength_nm: int
-    mode_widths_ps: tuple[int, int]
-    handpieces: tuple[Handpiece, ...]
-    spots_mm: tuple[float, float]
-    least_fluence_j_cm2: str  # as published, since its last digit matters; empty = no lower bound
-    start_fluence_max_j_cm2: float  # beyond it, up to the ceiling, only with Condition.ABOVE_START
-    fluence_ceiling_j_cm2: float
-    rep_rate_max_hz: float
-    passes_max: int
-    skin: dict[str, SkinRule]
-
-
+_P, _D, _C = Confidence
 _FLAT: Final = (Handpiece.ZOOM, Handpiece.FIXED_6)
 _LENS: Final = (Handpiece.LENS_ARRAY_6,)
 _WIDE: Final = (550, 825)  # ">= 550 ps"; the upper end is the window of REQ-047
 _LOCK: Final = Locked.LOCKED
+_STOP: Final = "blister, grey slough or bleeding"  # T024's and T025's signs; no row knows a weaker one
+_STACKING: Final = "hazards.csv HZ-044; treatments.csv T006"
 
 
 def _skin(*rules: SkinRule) -> dict[str, SkinRule]:
     return dict(zip(SKIN_TYPES, rules, strict=True))
 
 
+def _sources(row: str, **known: tuple[str, Confidence]) -> dict[str, Source]:
+    """`row` is the preset's own; what is known better or worse names its evidence."""
+    own = f"treatments.csv {row}"
+    sources = dict.fromkeys(BOUNDS, Source(own, Confidence.DERIVED))
+    return sources | {bound: Source(f"{own}; {rows}", how) for bound, (rows, how) in known.items()}
+
+
 _TEST_SPOT_FROM_V: Final = _skin(None, None, None, None, Condition.TEST_SPOT, Condition.TEST_SPOT)
 
-PRESETS: Final[dict[str, Preset]] = {
+
+def _lens_array(indication: str, family: str, evidence: str) -> Preset:
+    """Both presets of T023; `evidence` is the study of this indication."""
+    return Preset(
+        indication=indication,
+        family=family,
+        sources=_sources(
+            "T023",
+            wavelength_nm=(evidence, _P),
+            mode_widths_ps=("upper end REQ-047", _D),
+            handpieces=(evidence, _P),
+            spots_mm=(evidence, _P),
+            start_fluence_max_j_cm2=(evidence, _P),
+            fluence_ceiling_j_cm2=(evidence, _P),
+            rep_rate_max_hz=("T001", _P),
+            passes_max=("T006", _P),
+            overlap_max_percent=("T006", _P),
+            sessions_max=("T001", _P),
+            skin=("T001, T002, T006, T007", _D),
+            end_point=("T001", _C),
+            stop_at=("T024, T025", _C),
+            start=("F001 (200.7 mJ), LASER_FACTS", _P),
+        ),
+        wavelength_nm=755,
+        mode_widths_ps=_WIDE,
+        handpieces=_LENS,
+        spots_mm=(6.0, 6.0),
+        least_fluence_j_cm2="0.4",
+        start_fluence_max_j_cm2=0.71,
+        fluence_ceiling_j_cm2=0.71,
+        rep_rate_max_hz=5.0,
+        passes_max=7,
+        overlap_max_percent=10.0,
+        interval_weeks=3,
+        interval_weeks_least=3,
+        sessions_max=6,
+        skin=_TEST_SPOT_FROM_V,
+        end_point="mild erythema",
+        stop_at=_STOP,
+        start=Start(200.0, 6.0, 750, Handpiece.LENS_ARRAY_6),
+        note="the fluence is the mean over the spot; the lens array's foci get more of it",
+    )
+
+
+PRESETS: Final[Mapping[str, Preset]] = {
     preset.indication: preset
     for preset in (
+        _lens_array("acne_scars", "acne scars", "T001"),
+        _lens_array("rejuvenation", "skin rejuvenation", "T006"),
         Preset(
-            "acne_scars",
-            "treatments.csv T023",
-            755,
-            _WIDE,
-            _LENS,
-            (6.0, 6.0),
-            "0.4",
-            0.71,
-            0.71,
-            5.0,
-            7,
-            _TEST_SPOT_FROM_V,
+            indication="epidermal_pigment",
+            family="pigmentation",
+            sources=_sources(
+                "T024",
+                mode_widths_ps=("upper end REQ-047", _D),
+                start_fluence_max_j_cm2=("T013, T014 at 730 nm", _D),
+                fluence_ceiling_j_cm2=("T013 at 730 nm, 200 mJ in 3 mm", _D),
+                interval_weeks=("T014", _P),
+                interval_weeks_least=("T014", _P),
+                sessions_max=("T013", _P),
+                end_point=("T014", _P),
+                start=("200 mJ in 6 mm, LASER_FACTS", _D),
+            ),
+            wavelength_nm=755,
+            mode_widths_ps=_WIDE,
+            handpieces=_FLAT,
+            spots_mm=(3.0, 6.0),
+            least_fluence_j_cm2="0.71",
+            start_fluence_max_j_cm2=1.6,
+            fluence_ceiling_j_cm2=2.8,
+            rep_rate_max_hz=5.0,
+            passes_max=1,
+            overlap_max_percent=0.0,
+            interval_weeks=4,
+            interval_weeks_least=4,
+            sessions_max=4,
+            skin=_skin(None, None, None, Condition.SKIN_RISK, _LOCK, _LOCK),
+            end_point="darkening or faint frosting",
+            stop_at="blister or grey slough",
+            start=Start(200.0, 6.0, 750, Handpiece.ZOOM),
         ),
         Preset(
-            "rejuvenation",
-            "treatments.csv T023",
-            755,
-            _WIDE,
-            _LENS,
-            (6.0, 6.0),
-            "0.4",
-            0.71,
-            0.71,
-            5.0,
-            7,
-            _TEST_SPOT_FROM_V,
+            indication="dermal_pigment",
+            family="pigmentation",
+            sources=_sources(
+                "T025",
+                wavelength_nm=("T015", _P),
+                mode_widths_ps=("upper end REQ-047", _D),
+                spots_mm=("T015", _D),
+                least_fluence_j_cm2=("T015", _D),
+                fluence_ceiling_j_cm2=("T015", _D),
+                overlap_max_percent=(_STACKING, _C),
+                interval_weeks=("T015", _P),
+                interval_weeks_least=("T015", _P),
+                skin=("T015", _D),
+                start=("F003, LASER_FACTS (180 mJ, 650 ps)", _P),
+            ),
+            wavelength_nm=755,
+            mode_widths_ps=_WIDE,
+            handpieces=_FLAT,
+            spots_mm=(2.4, 3.0),
+            least_fluence_j_cm2="2.7",
+            start_fluence_max_j_cm2=4.0,
+            fluence_ceiling_j_cm2=4.0,
+            rep_rate_max_hz=5.0,
+            passes_max=1,
+            overlap_max_percent=10.0,
+            interval_weeks=4,
+            interval_weeks_least=4,
+            sessions_max=6,
+            skin=_skin(_LOCK, _LOCK, None, None, _LOCK, _LOCK),
+            end_point="immediate whitening without bleeding",
+            stop_at=_STOP,
+            start=Start(180.0, 2.9, 650, Handpiece.ZOOM),
         ),
         Preset(
-            "epidermal_pigment",
-            "treatments.csv T024",
-            755,
-            _WIDE,
-            _FLAT,
-            (3.0, 6.0),
-            "0.71",
-            1.6,
-            2.8,
-            5.0,
-            1,
-            _skin(None, None, None, Condition.SKIN_RISK, _LOCK, _LOCK),
+            indication="melasma",
+            family="pigmentation",
+            sources=_sources(
+                "T026",
+                wavelength_nm=("T018", _P),
+                mode_widths_ps=("no row states it: as its neighbours", _C),
+                handpieces=("T018", _P),
+                spots_mm=("T018", _P),
+                start_fluence_max_j_cm2=("T018", _P),
+                fluence_ceiling_j_cm2=("T018", _P),
+                rep_rate_max_hz=("T018", _P),
+                passes_max=("T018", _P),
+                overlap_max_percent=("T018", _P),
+                sessions_max=("T018", _P),
+                stop_at=("T024, T025", _C),
+                start=("T018; F017 (200 mJ in 8 mm), LASER_FACTS", _P),
+            ),
+            wavelength_nm=755,
+            mode_widths_ps=_WIDE,
+            handpieces=(Handpiece.FIXED_8,),
+            spots_mm=(8.0, 8.0),
+            least_fluence_j_cm2="",
+            start_fluence_max_j_cm2=0.4,
+            fluence_ceiling_j_cm2=0.4,
+            rep_rate_max_hz=2.5,
+            passes_max=2,
+            overlap_max_percent=0.0,
+            interval_weeks=4,
+            interval_weeks_least=4,
+            sessions_max=5,
+            skin=_skin(_LOCK, _LOCK, Condition.EXPERT, Condition.EXPERT, _LOCK, _LOCK),
+            end_point="nothing to be seen, or faint erythema",
+            stop_at=_STOP,
+            start=Start(200.0, 8.0, 750, Handpiece.FIXED_8),
+            note="recurrence or worsening in 59 % at two years (T020)",
         ),
         Preset(
-            "dermal_pigment",
-            "treatments.csv T025",
-            755,
-            _WIDE,
-            _FLAT,
-            (2.4, 3.0),
-            "2.7",
-            4.0,
-            4.0,
-            5.0,
-            1,
-            _skin(_LOCK, _LOCK, None, None, _LOCK, _LOCK),
+            indication="tattoo",
+            family="tattoo",
+            sources=_sources(
+                "T027",
+                wavelength_nm=("T008", _P),
+                mode_widths_ps=("upper end REQ-047", _D),
+                overlap_max_percent=(_STACKING, _C),
+                interval_weeks=("T008", _P),
+                interval_weeks_least=("T008", _P),
+                sessions_max=("T008", _P),
+                end_point=("T008", _C),
+                start=("200 mJ in 4 mm, LASER_FACTS", _D),
+            ),
+            wavelength_nm=755,
+            mode_widths_ps=_WIDE,
+            handpieces=_FLAT,
+            spots_mm=(2.5, 4.0),
+            least_fluence_j_cm2="1.6",
+            start_fluence_max_j_cm2=2.8,
+            fluence_ceiling_j_cm2=4.1,
+            rep_rate_max_hz=5.0,
+            passes_max=1,
+            overlap_max_percent=10.0,
+            interval_weeks=6,
+            interval_weeks_least=4,
+            sessions_max=10,
+            skin=_TEST_SPOT_FROM_V,
+            end_point="whitening, no bleeding",
+            stop_at=_STOP,
+            start=Start(200.0, 4.0, 750, Handpiece.ZOOM),
+            note="skin types V and VI: 1064 nm is preferred (T027), and locked here for want of figures",
         ),
         Preset(
-            "melasma",
-            "treatments.csv T026",
-            755,
-            _WIDE,
-            (Handpiece.FIXED_8,),
-            (8.0, 8.0),
-            "",
-            0.4,
-            0.4,
-            2.5,
-            2,
-            _skin(_LOCK, _LOCK, Condition.EXPERT, Condition.EXPERT, _LOCK, _LOCK),
-        ),
-        Preset(
-            "tattoo",
-            "treatments.csv T027",
-            755,
-            _WIDE,
-            _FLAT,
-            (2.5, 4.0),
-            "1.6",
-            2.8,
-            4.1,
-            5.0,
-            1,
-            _TEST_SPOT_FROM_V,
-        ),
-        Preset(
-            "red_tattoo",
-            "treatments.csv T028; pulse width T009",
-            532,
-            (450, 500),
-            _FLAT,
-            (2.5, 5.0),
-            "0.3",
-            2.2,
-            2.2,
-            5.0,
-            1,
-            _skin(None, None, None, _LOCK, _LOCK, _LOCK),
+            indication="red_tattoo",
+            family="tattoo",
+            sources=_sources(
+                "T028",
+                wavelength_nm=("T009", _P),
+                mode_widths_ps=("T009", _P),
+                spots_mm=("T009", _P),
+                least_fluence_j_cm2=("T009", _P),
+                start_fluence_max_j_cm2=("T009", _P),
+                fluence_ceiling_j_cm2=("T009", _P),
+                rep_rate_max_hz=("T009", _P),
+                passes_max=("T009", _P),
+                overlap_max_percent=(_STACKING, _C),
+                interval_weeks=("T009", _P),
+                interval_weeks_least=("T009", _P),
+                sessions_max=("T009", _P),
+                skin=("510(k) K143105", _P),
+                stop_at=("T024, T025", _C),
+                start=("the least of T009's fluences", _C),
+            ),
+            wavelength_nm=532,
+            mode_widths_ps=(450, 500),
+            handpieces=_FLAT,
+            spots_mm=(2.5, 5.0),
+            least_fluence_j_cm2="0.3",
+            start_fluence_max_j_cm2=2.2,
+            fluence_ceiling_j_cm2=2.2,
+            rep_rate_max_hz=5.0,
+            passes_max=1,
+            overlap_max_percent=10.0,
+            interval_weeks=4,
+            interval_weeks_least=4,
+            sessions_max=10,
+            skin=_skin(None, None, None, _LOCK, _LOCK, _LOCK),
+            end_point="whitening",
+            stop_at=_STOP,
+            start=Start(38.0, 4.0, 450, Handpiece.ZOOM),
+            note="one paradoxical darkening in 17 (T009): a test spot first in skin-coloured or white ink",
         ),
     )
 }
+
+LOCKED_WAVELENGTHS: Final[Mapping[tuple[str, int], LockedWavelength]] = {
+    (row.indication, row.wavelength_nm): row
+    for row in (
+        LockedWavelength(
+            "acne_scars",
+            532,
+            "treatments.csv T004",
+            "its holographic optics, 10 x 10 foci, are not this lens array; no fluence, no skin type",
+        ),
+        LockedWavelength(
+            "acne_scars",
+            1064,
+            "treatments.csv T004",
+            "its holographic optics, 10 x 10 foci, are not this lens array; no fluence, no skin type",
+        ),
+        LockedWavelength("melasma", 1064, "treatments.csv T019, T021", "no fluence, no spot"),
+        LockedWavelength("tattoo", 532, "treatments.csv T012", "no fluence, no spot, no skin type"),
+        LockedWavelength("tattoo", 1064, "treatments.csv T012, T027", "no fluence, no spot, no skin type"),
+    )
+}
+"""Evidence that a wavelength was used, without figures that would bound it: locked until they are known."""

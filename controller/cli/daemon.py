@@ -50,12 +50,15 @@ def run(app: App, until_stdin_closes: bool) -> None:
 
 async def _serve(config: Config, *, until_stdin_closes: bool) -> bool:
     """Run the daemon until it is asked to end; returns whether it was asked."""
+    from controller.audit_keys import AuditKeys
     from controller.daemon import Daemon
     from controller.store import Store
 
     store = Store.open(config.store.path, wall_clock=wall_clock)
     try:
-        daemon = Daemon(config, store, wall_clock=wall_clock)
+        signer = AuditKeys(config.store.path).signer
+        signer(store)  # a key that cannot be used is told before the laser is touched
+        daemon = Daemon(config, store, wall_clock=wall_clock, signer=signer)
     except BaseException:
         store.close()
         raise

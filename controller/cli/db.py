@@ -1,4 +1,4 @@
-"""The database: backup, schema, soundness, and the proof of the audit chain."""
+"""The database: backup, schema, soundness."""
 
 from pathlib import Path
 
@@ -6,8 +6,6 @@ import click
 
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json, wall_clock
 from controller.cli.exits import CommandFailed, Exit
-
-HEAD_FORM = "INDEX:HASH"
 
 
 @click.group()
@@ -62,42 +60,3 @@ def check_db(app: App, as_json: bool) -> None:
             faults,
         )
     note(f"{app.config.store.path} is sound.")
-
-
-@click.group()
-def audit() -> None:
-    """Prove the record of who did what."""
-
-
-@audit.command()
-@click.option(
-    "--head", metavar=HEAD_FORM, help="A head kept elsewhere: also proves that nothing was cut off."
-)
-@config_option
-@json_option
-@pass_app
-def verify(app: App, head: str | None, as_json: bool) -> None:
-    """Verify the hash chain of the audit, and print its head to be kept elsewhere."""
-    from controller.store import Reader
-    from safety.audit import Head
-
-    expected = None
-    if head is not None:
-        index, _, digest = head.partition(":")
-        if not index.isdigit() or not digest:
-            raise click.BadParameter(f"{head!r} is not {HEAD_FORM}, as an earlier run printed it")
-        expected = Head(int(index), digest)
-    with Reader.open(app.config.store.path) as reader:
-        breaks = reader.verify_audit(expected)
-        now = reader.audit_head()
-    shown = "" if now is None else f"{now.index}:{now.hash}"
-    if as_json:
-        print_json({"whole": not breaks, "breaks": [str(broken) for broken in breaks], "head": shown or None})
-    if breaks:
-        raise CommandFailed(
-            Exit.FAILED,
-            "The audit chain is broken: the records were changed from outside, or the disk failed. "
-            "Keep a copy and find out why.",
-            [str(broken) for broken in breaks],
-        )
-    note(f"The audit chain is whole. Head: {shown or 'none yet'}")

@@ -43,9 +43,12 @@ COMMANDS = {
     "resolve": ("laser", "resolve"),
     "log": ("records", "log"),
     "pulses": ("records", "pulses"),
-    "incident": ("records", "incident"),
+    "report": ("report", "report"),
+    "incident": ("incident", "incident"),
     "db": ("db", "db"),
-    "audit": ("db", "audit"),
+    "audit": ("audit", "audit"),
+    "exposure": ("exposure", "exposure"),
+    "fluence": ("fluence", "fluence"),
 }
 
 PLUGIN_HELP = {

@@ -21,56 +21,24 @@ from controller.cli.app import (
     pass_app,
     print_json,
     report,
-    table,
 )
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.plan_answer import checked, fires, in_words, show
+from controller.cli.plan_confirm import confirm, confirm_options
+from controller.cli.plan_new import new
 from controller.cli.signals import run_interruptible
 
 if TYPE_CHECKING:
-    from controller.client import Answer
     from controller.course import Course
     from controller.store import SessionRecord
-
-CHECKLIST = (
-    "everybody in the room wears eyewear for this wavelength, the patient's eyes are shielded",
-    "door closed, sign lit, nothing that reflects or burns in the beam's way",
-    "skin type, tan, medicines and contraindications were asked for; a test spot was judged where needed",
-    "handpiece and spot are the planned ones, and the site was marked",
-)
-"""What the operator confirms before each session. [C] After the usual checklists for class 4 lasers."""
-
-
-def confirm_options(command: click.decorators.FC) -> click.decorators.FC:
-    """Give a command the options that answer its questions."""
-    for option in (
-        click.option(
-            "--confirm-eyewear",
-            "eyewear_nm",
-            type=int,
-            metavar="NM",
-            help="Eyewear for this wavelength is worn.",
-        ),
-        click.option(
-            "--confirm-checklist",
-            "checklist",
-            is_flag=True,
-            help="The checklist was gone through, all of it.",
-        ),
-        click.option(
-            "--confirm-service",
-            "service",
-            is_flag=True,
-            help="Service plan: beam into a dump or power meter, nobody in its way, room controlled.",
-        ),
-        click.option("--arm", "arm_now", is_flag=True, help="Arm without asking."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group()
 def plan() -> None:
-    """Check a treatment plan and carry it out."""
+    """Make a treatment plan, check it and carry it out."""
+
+
+plan.add_command(new)
 
 
 @plan.command()
@@ -79,19 +47,18 @@ def plan() -> None:
 @json_option
 @pass_app
 def check(app: App, file: Path, as_json: bool) -> None:
-    """Check whether the laser may carry out the plan in FILE. Changes nothing.
+    """Check whether the laser may carry out the plan in FILE. Changes nothing, needs no daemon.
+
+    With --json: `ok`, `refusals` (code, field, value, allowed, source, action), `summary`, and
+    `checked_against`: "laser" for the one that is connected, "device_class" where there is none to ask.
 
     Status 7: the file is wrong in itself. Status 3: the laser or its limits stand against it.
 
     \b
     Example:  picolase plan check plans/tattoo-forearm.toml
     """
-    _, answer = _checked(app, file, as_json=as_json)
-    if as_json:
-        print_json(answer)
-    else:
-        console().print(_in_words(answer["summary"]), markup=False)
-    note("The plan can be carried out.")
+    _, answer = checked(app, file, as_json=as_json, alone=True)
+    show(answer, as_json=as_json)
 
 
 @plan.command()
@@ -105,7 +72,8 @@ def run(
     file: Path,
     *,
     eyewear_nm: int | None,
-    checklist: bool,
+    confirmed: tuple[str, ...],
+    all_confirmed: bool,
     service: bool,
     arm_now: bool,
     as_json: bool,
@@ -120,11 +88,18 @@ def run(
     Example:  picolase plan run plans/tattoo-forearm.toml
               picolase plan run FILE --confirm-eyewear 755 --confirm-checklist --arm
     """
-    text, answer = _checked(app, file, as_json=as_json)
+    text, answer = checked(app, file, as_json=as_json)
     summary = answer["summary"]
-    console(stderr=True).print(_in_words(summary), markup=False)
+    console(stderr=True).print(in_words(summary), markup=False)
     serves = summary.get("service") is True
-    worn_nm = _confirm(int(summary["wavelength_nm"]), eyewear_nm, service if serves else checklist, serves)
+    worn_nm = confirm(
+        int(summary["wavelength_nm"]),
+        eyewear_nm,
+        confirmed,
+        all_confirmed=all_confirmed,
+        service=service,
+        serves=serves,
+    )
     session = app.ask(
         lambda client: client.open_session(text, str(file), worn_nm, checklist=not serves, service=serves)
     )
@@ -137,7 +112,14 @@ def run(
 @json_option
 @pass_app
 def resume(
-    app: App, *, eyewear_nm: int | None, checklist: bool, service: bool, arm_now: bool, as_json: bool
+    app: App,
+    *,
+    eyewear_nm: int | None,
+    confirmed: tuple[str, ...],
+    all_confirmed: bool,
+    service: bool,
+    arm_now: bool,
+    as_json: bool,
 ) -> None:
     """Go on with what remains of the interrupted session.
 
@@ -148,7 +130,9 @@ def resume(
     # Where the records are out of reach, what was confirmed says which it is, and the daemon judges it.
     serves = service if record is None else record.plan.get("indication") == "service"
     laser_nm = (status.get("laser") or {}).get("wavelength_nm")
-    worn_nm = _confirm(laser_nm, eyewear_nm, service if serves else checklist, serves)
+    worn_nm = confirm(
+        laser_nm, eyewear_nm, confirmed, all_confirmed=all_confirmed, service=service, serves=serves
+    )
     resumed = app.ask(lambda client: client.resume_session(worn_nm, checklist=not serves, service=serves))
     _carry_out(app, resumed, arm_now=arm_now, as_json=as_json)
 
@@ -165,97 +149,6 @@ def abandon(app: App, as_json: bool) -> None:
     note(f"Abandoned after {answer.get('delivered')} of {answer.get('planned')} pulses.")
 
 
-def _checked(app: App, file: Path, *, as_json: bool) -> tuple[str, Answer]:
-    """The plan's text and the daemon's answer; raises for a wrong file (7) and for refusals (3)."""
-    from controller import tomlfile
-    from controller.plans import parse_plan
-
-    text = tomlfile.read(file)
-    parse_plan(text, file)  # what is wrong with the file itself needs no daemon to be told
-    answer = app.ask(lambda client: client.check_plan(text, str(file)))
-    refusals = answer.get("refusals") or ()
-    if answer.get("ok") is True and not refusals:
-        return text, answer
-    if as_json:
-        print_json(answer)
-    else:
-        columns = ("field", "value", "allowed", "action", "source")
-        rows = [[refusal.get(column) for column in columns] for refusal in refusals]
-        console().print(table(f"{file} is refused", columns, rows))
-    raise CommandFailed(
-        Exit.REFUSED, f"{file}: refused for {len(refusals)} reason(s), all shown above. Nothing was done."
-    )
-
-
-def _in_words(summary: Mapping[str, Any]) -> str:
-    from safety.fluence import fluence_j_cm2
-
-    # What the plan states was checked against energy and spot; where it states nothing, they say it.
-    stated = summary.get("fluence_j_cm2")
-    fluence = stated or fluence_j_cm2(summary["pulse_energy_mj"], summary["spot_mm"])
-
-    def number(key: str, form: str = "g") -> str:
-        value = summary.get(key)
-        return format(value, form) if isinstance(value, int | float) else "?"
-
-    series = ", ".join(map(str, summary.get("series") or ()))
-    whom = f"{summary.get('indication')}, skin type {summary.get('skin_type')}"
-    if summary.get("service"):
-        whom = "SERVICE: light on no person"
-    rehearsal = "REHEARSAL: the shutter stays closed.\n" if summary.get("rehearsal") else ""
-    rehearsal += f"INTERNAL TRIGGER: {_fires(summary)}.\n" if summary.get("trigger") == "internal" else ""
-    return (
-        f"{summary.get('name')} ({whom})\n"
-        f"{rehearsal}"
-        f"  {number('wavelength_nm')} nm, {number('mode_width_ps')} ps mode, "
-        f"{summary.get('handpiece')} handpiece at {number('spot_mm')} mm\n"
-        f"  {number('pulse_energy_mj')} mJ a pulse = {fluence:.2f} J/cm2, "
-        f"{number('rep_rate_hz')} Hz\n"
-        f"  {number('planned_pulses')} pulses: {number('passes')} pass(es) in series of {series}; "
-        f"about {number('duration_s', '.0f')} s of pulses"
-    )
-
-
-def _fires(told: Mapping[str, Any]) -> str:
-    """What makes light once a laser that carries out this plan or session is READY."""
-    if told.get("trigger") == "internal":
-        return "the laser fires by itself, without a foot"
-    return "the footswitch fires; release it after each series"
-
-
-def _confirm(wavelength_nm: int | None, eyewear_nm: int | None, confirmed: bool, serves: bool) -> int:
-    """The wavelength the eyewear is for, once it and the list that applies are confirmed; raises."""
-    from controller.session import SERVICE_CONDITIONS
-
-    interactive = sys.stdin.isatty()
-    option, items = (
-        ("--confirm-service", SERVICE_CONDITIONS) if serves else ("--confirm-checklist", CHECKLIST)
-    )
-    if (eyewear_nm is None or not confirmed) and not interactive:
-        raise CommandFailed(
-            Exit.REFUSED,
-            "Eyewear and checklist are not confirmed, and there is no terminal to ask. Nothing was done. "
-            f"Give --confirm-eyewear {wavelength_nm or 'NM'} {option} once both are true.",
-        )
-    if eyewear_nm is None:
-        eyewear_nm = click.prompt(
-            "For which wavelength, in nm, is the eyewear everybody wears", type=int, err=True
-        )
-    if wavelength_nm is not None and eyewear_nm != wavelength_nm:
-        raise CommandFailed(
-            Exit.REFUSED,
-            f"The eyewear is for {eyewear_nm} nm, the laser emits {wavelength_nm} nm. Nothing was done. "
-            "Put on the right eyewear, then start again.",
-        )
-    if not confirmed:
-        note("Service, on no person:" if serves else "Checklist:")
-        for item in items:
-            note(f"  - {item}")
-        if not click.confirm("All of it is so", err=True):
-            raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.")
-    return eyewear_nm
-
-
 def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: bool) -> None:
     """Arm, show the session until it is over, and end with its verdict."""
     if not arm_now:
@@ -265,7 +158,7 @@ def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: 
                 "The session is open and not armed: there is no terminal to ask. "
                 "Arm it with `picolase arm`, or give --arm.",
             )
-        if not click.confirm(f"Arm now (READY: {_fires(session)})", err=True):
+        if not click.confirm(f"Arm now (READY: {fires(session)})", err=True):
             raise CommandFailed(
                 Exit.FAILED,
                 "The session is open and not armed. `picolase arm` arms it, `picolase plan abandon` ends it.",
@@ -330,7 +223,7 @@ async def _treat(
                     report(await client.aiming(on=True), "The aiming beam is on.", as_json=False)
                 view.note("arming: two to three seconds; keep the footswitch released")
                 report(await client.arm(), "Armed.", as_json=False)
-                view.note(f"{_fires(session)}. Ctrl-C stops the laser")
+                view.note(f"{fires(session)}. Ctrl-C stops the laser")
                 await follow(
                     view, client.watch, lambda picture: course.over(picture, now_us()), patient=False
                 )

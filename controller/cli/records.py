@@ -1,4 +1,4 @@
-"""What was recorded: the log of events, the pulses, the black boxes of trips. All work without the daemon."""
+"""What was recorded: the log of events and the pulses. Both work without the daemon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.app import App, config_option, console, json_option, note, pass_app, print_json, table
+from controller.cli.app import App, config_option, console, json_option, pass_app, print_json, table
 from controller.cli.exits import CommandFailed, Exit
 
 if TYPE_CHECKING:
@@ -91,58 +91,6 @@ def pulses(
             print_json(list(rows))
         else:
             _print_table(rows)
-
-
-@click.group()
-def incident() -> None:
-    """The black box of each trip: the last seconds of frames and samples before it."""
-
-
-@incident.command("list")
-@click.option(
-    "-n", "count", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest."
-)
-@config_option
-@json_option
-@pass_app
-def list_(app: App, count: int, as_json: bool) -> None:
-    """List the newest trips, newest first."""
-    from controller.store import rfc3339
-
-    with _reader(app) as reader:
-        rows = [
-            {"id": kept.id, "time": rfc3339(kept.wall_time), "first_cause": kept.first_cause}
-            for kept in reader.incidents(limit=count)
-        ]
-    if as_json:
-        print_json(rows)
-    elif rows:
-        console().print(table("", rows[0], [list(row.values()) for row in rows]))
-    else:
-        note("No trip was recorded.")
-
-
-@incident.command()
-@click.argument("incident_id", metavar="[ID]", required=False)
-@config_option
-@pass_app
-def show(app: App, incident_id: str | None) -> None:
-    """Print one black box, the newest if none is named, as JSON."""
-    from controller.store import rfc3339
-
-    with _reader(app) as reader:
-        newest = reader.incidents(limit=1)
-        if incident_id is None and not newest:
-            raise CommandFailed(Exit.FAILED, "No trip was recorded.")
-        kept = reader.incident(incident_id if incident_id is not None else newest[0].id)
-    print_json(
-        {
-            "id": kept.id,
-            "time": rfc3339(kept.wall_time),
-            "first_cause": kept.first_cause,
-            "body": dict(kept.body or {}),
-        }
-    )
 
 
 def _reader(app: App) -> Reader:

@@ -1,5 +1,6 @@
 """The store: pulses, audit, commands, sessions, journal, outbox and operators, in one SQLite file."""
 
+from controller.store.audit_log import AuditProof
 from controller.store.errors import (
     PulseConflict,
     RecordRefused,
@@ -36,6 +37,7 @@ from controller.store.store import Reader, Reads, Store
 from controller.store.writer import StoreWriter
 
 __all__ = [
+    "AuditProof",
     "CalibrationPoint",
     "CalibrationRecord",
     "CommandOutcome",

@@ -18,6 +18,7 @@ from controller.store.errors import StoreError, StoreReadOnly, StoreUnreadable, 
 from controller.store.journal import JournalReads, JournalWrites
 from controller.store.people import PeopleReads, PeopleWrites
 from controller.store.pulses import PulseReads, PulseWrites
+from safety.audit import BreakKind
 
 
 class Reads(PeopleReads, JournalReads, CommandReads, PulseReads):
@@ -29,7 +30,9 @@ class Reads(PeopleReads, JournalReads, CommandReads, PulseReads):
         faults += [
             f"database: broken reference in {row[0]}" for row in self._rows("PRAGMA foreign_key_check")
         ]
-        faults += [f"audit: {broken}" for broken in self.verify_audit()]
+        # Whose key signed is for `picolase audit verify` to judge: it has the keys that were kept elsewhere.
+        broken = (one for one in self.verify_audit() if one.kind is not BreakKind.UNTRUSTED)
+        faults += [f"audit: {one}" for one in broken]
         faults += [f"pulses: {difference}" for difference in self.verify_pulses()]
         return faults
 

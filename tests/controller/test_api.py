@@ -93,6 +93,8 @@ async def test_looking_checking_and_stopping_need_no_login(stack: Stack, http: h
     assert (checked["ok"], checked["refusals"]) == (True, [])
     assert checked["summary"]["planned_pulses"] == 60
     assert checked["summary"]["duration_s"] == pytest.approx(12.0)
+    assert checked["summary"]["od"] == pytest.approx(6.38, abs=0.01)  # 755 nm, 750 ps, 5 Hz: N = 50
+    assert (checked["summary"]["lb"], checked["summary"]["nohd_m"] > 1000) == ("LB9", True)
     stopped = (await http.post("/stop")).json()
     assert (stopped["confirmed"], stopped["level"]) == (True, "STOP")
     await stack.until(lambda: stack.device.stop_epoch == 1, "the stop's own Status")

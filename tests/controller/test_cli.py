@@ -41,11 +41,12 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_commands_are_those_of_the_specification() -> None:
     expected = {
         *("demo", "run", "status", "watch", "ports", "arm", "standby", "stop", "ack", "calibrate", "aiming"),
-        *("resolve", "login", "logout", "log", "pulses"),
+        *("resolve", "login", "logout", "log", "pulses", "exposure", "fluence"),
         *("config check", "config example", "config schema"),
-        *("plan check", "plan run", "plan resume", "plan abandon"),
+        *("plan new", "plan check", "plan run", "plan resume", "plan abandon"),
         *("user add", "user list", "user password", "user remove", "user train"),
         *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify"),
+        *("audit export", "audit key", "audit rotate", "report"),
         *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd"),
     }
     groups = {"", "config", "plan", "user", "incident", "db", "audit"}

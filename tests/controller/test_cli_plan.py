@@ -70,6 +70,17 @@ def test_a_refused_plan_shows_every_reason_in_a_table(picolase: Picolase, daemon
     assert set(daemon.routes()) == {"plan/check"}, "nothing may be opened for a refused plan"
 
 
+def test_a_plan_shows_the_eyewear_and_the_hazard_distance_of_its_beam(
+    daemon: StandIn, picolase: Picolase
+) -> None:
+    hazard = {"nohd_m": 4036.69, "od": 6.6191, "lb": "LB8"}
+    daemon.answers["plan/check"] = {"ok": True, "refusals": [], "summary": SUMMARY | hazard}
+    shown = picolase("plan", "check", str(PLAN)).stdout
+    assert "eyewear for 755 nm: OD 6.7, EN 207 LB8" in shown  # a density is rounded up
+    assert "up to 4037 m" in shown
+    assert json.loads(picolase("plan", "check", str(PLAN), "--json").stdout)["summary"]["od"] == 6.6191
+
+
 def test_a_good_plan_is_told_in_words(picolase: Picolase, daemon: StandIn) -> None:
     daemon.answers["plan/check"] = {"ok": True, "refusals": [], "summary": SUMMARY}
     result = picolase("plan", "check", str(PLAN))

@@ -131,12 +131,49 @@ def test_a_tail_cut_off_is_found_only_against_the_head_kept_elsewhere() -> None:
 def test_a_last_entry_that_was_replaced_is_found_against_the_head_kept_elsewhere() -> None:
     forged = append(WHOLE[-2], wall_time="x", mono_us=0, kind="pulse", actor="eve", body={})
     assert verify([*WHOLE[:-1], forged]) == []
-    assert verify([*WHOLE[:-1], forged], HEAD) == [Break(BreakKind.REPLACED, len(WHOLE), HEAD.index)]
+    assert verify([*WHOLE[:-1], forged], HEAD) == [Break(BreakKind.REPLACED, HEAD.index, HEAD.index)]
 
 
 def test_a_chain_may_grow_beyond_the_head_kept_elsewhere() -> None:
     for entry in WHOLE:
         assert verify(WHOLE, Head(entry.index, entry.hash)) == []
+
+
+def test_of_many_heads_the_first_replaced_and_the_last_cut_off_are_told() -> None:
+    heads = [Head(entry.index, entry.hash) for entry in WHOLE]
+    assert verify(WHOLE, anchors=heads) == []
+    forged = append(WHOLE[2], wall_time="x", mono_us=0, kind="pulse", actor="eve", body={})
+    after = append(forged, wall_time="x", mono_us=0, kind="pulse", actor="eve", body={})
+    assert verify([*WHOLE[:3], forged, after], anchors=heads) == [
+        Break(BreakKind.REPLACED, 3, 3),
+        Break(BreakKind.CUT_OFF, 5, 5),
+    ]
+    contradiction = [Head(1, WHOLE[1].hash), Head(1, "0" * 64)]
+    assert verify(WHOLE, anchors=contradiction) == [Break(BreakKind.REPLACED, 1, 1)]
+
+
+def test_a_part_of_a_chain_is_verified_after_the_head_before_it() -> None:
+    for first in range(1, len(WHOLE)):
+        before = WHOLE[first - 1]
+        assert verify(WHOLE[first:], HEAD, after=Head(before.index, before.hash)) == []
+        assert verify(WHOLE[first:])[0] == Break(BreakKind.MISNUMBERED, 0, first)
+        assert verify(WHOLE[first:], after=Head(before.index, "0" * 64)) == [
+            Break(BreakKind.UNLINKED, 0, first)
+        ]
+
+
+def test_values_of_another_type_are_found_like_any_change() -> None:
+    for name in ("index", *TEXT_FIELDS, "mono_us"):
+        for value in (b"bytes", None, 1.5):
+            breaks = verify([altered(WHOLE[0], name, value)])
+            assert BreakKind.ALTERED in {found.kind for found in breaks}, (name, value)
+
+
+def test_a_break_tells_the_entry_found_there_even_if_it_is_no_text() -> None:
+    (found,) = verify([altered(WHOLE[0], "actor", "\udcff"), *WHOLE[1:]])
+    assert str(found).startswith("entry 0 (at position 0, pulse of 2026-01-01T00:00:00.000000Z): ")
+    (found,) = verify([altered(WHOLE[0], "kind", "\udcff"), *WHOLE[1:]])
+    assert "\\udcff" in str(found)
 
 
 def test_a_break_says_where_and_what() -> None:

@@ -98,3 +98,31 @@ def test_a_wrong_formula_is_found_by_the_other_computation(
         pulse_energy_mj(1.8, 3.5)
     monkeypatch.undo()  # the control: unchanged it passes
     assert round(fluence_j_cm2(173.0, 3.5), 2) == 1.80
+
+
+@any_of(SENSIBLE, SENSIBLE)
+def test_the_second_computation_says_the_same_as_the_first(first: float, spot_mm: float) -> None:
+    for compute, second in (
+        (fluence_j_cm2, fluence.second_fluence_j_cm2),
+        (pulse_energy_mj, fluence.second_pulse_energy_mj),
+    ):
+        assert math.isclose(compute(first, spot_mm), second(first, spot_mm), rel_tol=1e-13)
+
+
+def test_the_second_computation_shares_nothing_with_a_wrong_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fluence, "_fluence", lambda *_: 1e9)
+    monkeypatch.setattr(fluence, "_energy", lambda *_: 1e9)
+    assert round(fluence.second_fluence_j_cm2(173.0, 3.5), 2) == 1.80
+    assert round(fluence.second_pulse_energy_mj(0.71, 6.0), 1) == 200.7
+    with pytest.raises(FluenceError):
+        fluence.second_fluence_j_cm2(173.0, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("stated", "tolerance"),
+    [(1.8, 0.018), (0.71, 0.005), (1.798, 0.001798), (1.79812, 0.00179812), (2, 0.02)],
+)
+def test_a_stated_fluence_is_held_to_half_its_last_digit_within_limits(
+    stated: float, tolerance: float
+) -> None:
+    assert fluence.stated_tolerance(stated) == pytest.approx(tolerance)

@@ -84,6 +84,19 @@ WRONG: list[tuple[str, Any, set[str]]] = [
     ("subject", "", {"subject"}),
     ("subject", "S" * 32 + "1", {"subject"}),
     ("acknowledged", ("proceed",), {"acknowledged"}),
+    ("area_cm2", 0.0, {"area"}),
+    ("area_cm2", -1.0, {"area"}),
+    ("area_cm2", math.nan, {"area"}),
+    ("area_cm2", math.inf, {"area"}),
+    ("area_cm2", True, {"area"}),
+    ("area_cm2", "5", {"area"}),
+    ("area_cm2", 2000.1, {"area"}),
+    ("area_cm2", 5.0, {"stacked"}),  # 60 spots of 3.5 mm, overlapping by a tenth, want 5.07 cm2
+    ("overlap_percent", -0.1, {"overlap"}),
+    ("overlap_percent", 10.1, {"overlap"}),
+    ("overlap_percent", math.nan, {"overlap"}),
+    ("overlap_percent", True, {"overlap"}),
+    ("overlap_percent", "5", {"overlap"}),
 ]
 
 
@@ -217,6 +230,68 @@ def test_the_fluence_ceiling_is_6_4_joule_per_square_centimetre(energy_mj: float
 )
 def test_a_device_that_says_nonsense_of_itself_can_do_nothing(broken: DeviceLimits) -> None:
     assert check_plan(FOREARM, broken)
+
+
+# -- area and overlap (HZ-044)
+
+
+@pytest.mark.parametrize(
+    ("overlap_percent", "area_cm2", "stacked"),
+    [
+        # sixty 3.5 mm spots, hexagonal: 59 or 60 times 0.8660254 * (0.35 cm * (1 - overlap))^2
+        (0.0, 6.25, True),
+        (0.0, 6.26, False),
+        (5.0, 5.64, True),
+        (5.0, 5.65, False),
+        (10.0, 5.06, True),
+        (10.0, 5.08, False),
+        (None, 5.06, True),  # nothing said: the most that the indication allows
+        (None, 5.08, False),
+    ],
+)
+def test_pulses_that_do_not_fit_on_the_area_without_stacking_are_refused(
+    overlap_percent: float | None, area_cm2: float, stacked: bool
+) -> None:
+    found = codes(plan(overlap_percent=overlap_percent, area_cm2=area_cm2))
+    assert found == ({"stacked"} if stacked else set())
+
+
+def test_stacking_is_not_judged_by_values_that_are_refused_already() -> None:
+    wrong: dict[str, Any] = {"area_cm2": 0.01, "fluence_j_cm2": None}
+    assert codes(plan(**wrong)) == {"stacked"}
+    assert "stacked" not in codes(plan(**wrong, overlap_percent=11.0))
+    assert "stacked" not in codes(plan(**wrong, series=()))
+    assert "stacked" not in codes(plan(**wrong, spot_mm=math.nan))
+    assert "stacked" not in codes(plan(**wrong, spot_mm=1e-200))
+    assert "stacked" not in codes(plan(**wrong, spot_mm=0.999))
+    assert "stacked" in codes(plan(**wrong, spot_mm=1.0))
+
+
+def test_overlap_and_area_are_judged_without_a_preset_too() -> None:
+    assert codes(plan(indication="warts", overlap_percent=10.0)) == {"indication"}
+    assert codes(plan(indication="warts", overlap_percent=10.1)) == {"indication", "overlap"}
+
+
+def test_a_rate_below_one_is_taken_where_the_device_offers_it() -> None:
+    assert codes(plan(rep_rate_hz=0.5), replace(DEVICE, rates_hz=(0.5,))) == set()
+
+
+def test_the_longest_session_is_taken() -> None:
+    assert codes(plan(series=(1000,) * 20)) == set()
+    assert codes(plan(series=(1,) * 200)) == set()
+
+
+def test_the_largest_area_is_taken() -> None:
+    assert codes(plan(area_cm2=2000.0)) == set()
+
+
+def test_the_longest_name_is_taken() -> None:
+    assert codes(plan(name="x" * 80)) == set()
+
+
+def test_the_dose_over_the_area_is_that_of_all_pulses_of_all_passes() -> None:
+    assert plan().dose_j_cm2 is None
+    assert plan(passes=2, area_cm2=8.0).dose_j_cm2 == pytest.approx(2 * 60 * 0.173 / 8)
 
 
 # -- limits

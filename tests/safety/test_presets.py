@@ -15,7 +15,8 @@ from protocols.messages import Handpiece
 from safety.limits import HANDPIECE_SPOTS_MM, ModeLimits
 from safety.plan import TreatmentPlan
 from safety.plan_check import check_plan
-from safety.presets import PRESETS, SKIN_TYPES, Condition, Locked
+from safety.preset import SKIN_TYPES, Condition, Locked
+from safety.presets import PRESETS
 from tests.safety.laser import DEVICE, plan
 from tests.safety.plans import codes
 
@@ -113,31 +114,31 @@ def test_skin_types_are_allowed_conditional_or_locked_as_published(
 
 
 @pytest.mark.parametrize("indication", PUBLISHED)
-@pytest.mark.parametrize("permille", [-1, 0, 1])
+@pytest.mark.parametrize("ppm", [-1, 0, 1])
 def test_fluence_bounds_of_every_preset_hold_at_just_inside_and_just_outside(
-    indication: str, permille: int
+    indication: str, ppm: int
 ) -> None:
     _, _, spots, _, least, start, ceiling, *_ = PUBLISHED[indication]
     spot, device = spots[0], replace(FINE, energy_step_mj=1e-9)
     for bound, code, refused_when in (
-        (least, "fluence_low", permille < 0),
-        (start, "needs_above_start", permille > 0 and start < ceiling),
-        (ceiling, "fluence_high", permille > 0),
+        (least, "fluence_low", ppm < 0),
+        (start, "needs_above_start", ppm > 0 and start < ceiling),
+        (ceiling, "fluence_high", ppm > 0),
     ):
-        energy_mj = energy_for(bound * (1 + permille / 1000), spot)
+        energy_mj = energy_for(bound * (1 + ppm / 1e6), spot)
         if bound == 0:
             continue
         found = codes(treated(indication, pulse_energy_mj=energy_mj, acknowledged=("expert",)), device)
-        assert (code in found) == refused_when, (bound, permille, found)
+        assert (code in found) == refused_when, (bound, ppm, found)
 
 
 @pytest.mark.parametrize("indication", PUBLISHED)
 def test_spot_rate_and_pass_bounds_of_every_preset_hold(indication: str) -> None:
     _, _, (low, high), _, _, _, _, rate, passes, _ = PUBLISHED[indication]
-    for spot, refused in ((low, False), (high, False), (low * 0.999, True), (high * 1.001, True)):
+    for spot, refused in ((low, False), (high, False), (low * 0.999999, True), (high * 1.000001, True)):
         assert ("preset_spot" in codes(treated(indication, spot_mm=spot), FINE)) == refused
-    any_rate = replace(FINE, rates_hz=(rate, rate * 0.999, rate * 1.001))
-    for hz, refused in ((rate, False), (rate * 0.999, False), (rate * 1.001, True)):
+    any_rate = replace(FINE, rates_hz=(rate, rate * 0.999999, rate * 1.000001))
+    for hz, refused in ((rate, False), (rate * 0.999999, False), (rate * 1.000001, True)):
         assert ("preset_rate" in codes(treated(indication, rep_rate_hz=hz), any_rate)) == refused
     for count in range(10):
         assert ("passes" in codes(treated(indication, passes=count), FINE)) == (not 1 <= count <= passes)

@@ -1,0 +1,113 @@
+"""What is confirmed in person before light: the eyewear's wavelength, each item of the checklist by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from controller.cli.app import note
+from controller.cli.exits import CommandFailed, Exit
+from safety import checklist
+
+
+def confirm_options(command: click.decorators.FC) -> click.decorators.FC:
+    """Give a command the options that answer its questions."""
+    for option in (
+        click.option(
+            "--confirm-eyewear",
+            "eyewear_nm",
+            type=int,
+            metavar="NM",
+            help="Eyewear for this wavelength is worn.",
+        ),
+        click.option(
+            "--confirm",
+            "confirmed",
+            multiple=True,
+            type=click.Choice(list(checklist.ITEMS)),
+            metavar="ITEM",
+            help=f"This item of the checklist is so; once for each of: {', '.join(checklist.ITEMS)}.",
+        ),
+        click.option(
+            "--confirm-checklist",
+            "all_confirmed",
+            is_flag=True,
+            help="The checklist was gone through, all of it.",
+        ),
+        click.option(
+            "--confirm-service",
+            "service",
+            is_flag=True,
+            help="Service plan: beam into a dump or power meter, nobody in its way, room controlled.",
+        ),
+        click.option("--arm", "arm_now", is_flag=True, help="Arm without asking."),
+    ):
+        command = option(command)
+    return command
+
+
+def confirm(
+    wavelength_nm: int | None,
+    eyewear_nm: int | None,
+    confirmed: Sequence[str],
+    *,
+    all_confirmed: bool,
+    service: bool,
+    serves: bool,
+) -> int:
+    """The wavelength the eyewear is for, once it and the list that applies are confirmed; raises otherwise.
+
+    `serves`: the list is that of a service plan. Every item of a treatment is asked by its own name, and each
+    that is not so is named in the refusal.
+    """
+    interactive = sys.stdin.isatty()
+    so = set(checklist.ITEMS) if all_confirmed else set(confirmed)
+    complete = service if serves else not checklist.missing(so)
+    if (eyewear_nm is None or not complete) and not interactive:
+        option = "--confirm-service" if serves else "--confirm-checklist"
+        raise CommandFailed(
+            Exit.REFUSED,
+            "Eyewear and checklist are not confirmed, and there is no terminal to ask. Nothing was done. "
+            f"Give --confirm-eyewear {wavelength_nm or 'NM'} {option} once both are true"
+            f"{'' if serves else ', or --confirm ITEM for each item'}.",
+            [] if serves else _missing(so),
+        )
+    if eyewear_nm is None:
+        eyewear_nm = click.prompt(
+            "For which wavelength, in nm, is the eyewear everybody wears", type=int, err=True
+        )
+    if wavelength_nm is not None and eyewear_nm != wavelength_nm:
+        raise CommandFailed(
+            Exit.REFUSED,
+            f"The eyewear is for {eyewear_nm} nm, the laser emits {wavelength_nm} nm. Nothing was done. "
+            "Put on the right eyewear, then start again.",
+        )
+    if not complete:
+        _ask_service() if serves else _ask_items(so)
+    return eyewear_nm
+
+
+def _ask_service() -> None:
+    from controller.session import SERVICE_CONDITIONS
+
+    note("Service, on no person:")
+    for condition in SERVICE_CONDITIONS:
+        note(f"  - {condition}")
+    if not click.confirm("All of it is so", err=True):
+        raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.")
+
+
+def _ask_items(so: set[str]) -> None:
+    """Ask for each item that is missing; raises CommandFailed for those that are not so."""
+    note("Checklist:")
+    for item in checklist.missing(so):
+        if click.confirm(f"  {item.key}: {item.statement}", err=True):
+            so.add(item.key)
+    if checklist.missing(so):
+        raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.", _missing(so))
+
+
+def _missing(so: set[str]) -> list[str]:
+    return [f"{item.key}: {item.statement}; else {item.action}" for item in checklist.missing(so)]

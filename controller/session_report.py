@@ -1,0 +1,198 @@
+"""One session put together from the records: what was meant, set, measured and decided."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from controller.store import CalibrationRecord, PulseRecord, Reader, SessionRecord, moment, rfc3339
+from controller.summary import Spread
+from safety.audit import AuditEntry, Head
+
+UNTOLD: Final = frozenset({"pulse", "checkpoint", "command.begin"})
+"""What the log leaves out: pulses have their own part, a command its outcome."""
+
+_OPAQUE: Final = frozenset({"session_id", "setpoint_hash", "permit_id"})
+"""Of a command's body, what says nothing to people."""
+
+_WORDS: Final = {
+    "session.open": "The session was opened",
+    "session.interrupted": "The session was interrupted",
+    "session.done": "The session was done",
+    "session.abandoned": "The session was abandoned",
+    "calibration": "A calibration was recorded",
+    "login": "Logged in",
+    "incident": "The last 30 s were kept as an incident",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the log: when, what, who; `grave` for refusals, faults and trips."""
+
+    index: int
+    when: datetime
+    actor: str
+    kind: str
+    text: str
+    grave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """Everything about a session; `head` is the audit at its end, or as it is now for one that goes on."""
+
+    session: SessionRecord
+    kind: str  # treatment or service
+    pulses: tuple[PulseRecord, ...]
+    log: tuple[Happening, ...]
+    incidents: tuple[str, ...]
+    calibration: CalibrationRecord | None
+    head: Head | None
+    signed_to: int
+    faults: tuple[str, ...]  # of the audit and the pulses, as verified for this report
+
+    @property
+    def given(self) -> tuple[PulseRecord, ...]:
+        """The pulses that count as having left the aperture."""
+        return tuple(pulse for pulse in self.pulses if pulse.delivered)
+
+    @property
+    def energy_mj(self) -> Spread | None:
+        """Energy as measured behind the shutter."""
+        return Spread.of(pulse.monitor_b_mj for pulse in self.pulses)
+
+    @property
+    def width_ps(self) -> Spread | None:
+        """Width as measured."""
+        return Spread.of(pulse.pulse_width_ps for pulse in self.pulses)
+
+    @property
+    def confirmations(self) -> tuple[str, ...]:
+        """Who confirmed what, by the entries of the audit that only a confirmation leads to."""
+        wavelength = f"{self.session.plan.get('wavelength_nm', '?')} nm"
+        what = "the conditions of a service" if self.kind == "service" else "the checklist"
+        return tuple(
+            f"{line.actor} confirmed eyewear for {wavelength} and {what}, {rfc3339(line.when)} (audit entry "
+            f"{line.index})"
+            for line in self.log
+            if line.kind == "session.open"
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON knows it; pulses and log in full."""
+        return {
+            "session": asdict(self.session)
+            | {
+                "state": self.session.state.value,
+                "started": rfc3339(self.session.started),
+                "ended": None if self.session.ended is None else rfc3339(self.session.ended),
+            },
+            "kind": self.kind,
+            "confirmations": list(self.confirmations),
+            "energy_mj": None if self.energy_mj is None else asdict(self.energy_mj),
+            "width_ps": None if self.width_ps is None else asdict(self.width_ps),
+            "pulses": [
+                asdict(pulse) | {"flags": sorted(pulse.flags), "wall_time": rfc3339(pulse.wall_time)}
+                for pulse in self.pulses
+            ],
+            "log": [asdict(line) | {"when": rfc3339(line.when)} for line in self.log],
+            "incidents": list(self.incidents),
+            "calibration": None
+            if self.calibration is None
+            else {
+                "operator": self.calibration.operator,
+                "calibrated": rfc3339(self.calibration.calibrated),
+                "expires": rfc3339(self.calibration.expires),
+                "points": [asdict(point) for point in self.calibration.points],
+            },
+            "audit_head": None if self.head is None else f"{self.head.index}:{self.head.hash}",
+            "signed_to": self.signed_to,
+            "faults": list(self.faults),
+        }
+
+
+def session_report(reader: Reader, session_id: str, keys: frozenset[str] = frozenset()) -> SessionReport:
+    """Put a session together; the audit is verified with these public keys. StoreError: no such session."""
+    session = reader.session(session_id)
+    proof = reader.prove_audit(keys=keys)
+    entries, head = _of_session(reader, session)
+    opening = next((_body(entry) for entry in entries if entry.kind == "session.open"), {})
+    begun = {
+        str(body.get("id")): body for body in map(_body, entries) if "command" in body and "body" in body
+    }
+    wavelength = session.plan.get("wavelength_nm")
+    ended = session.ended
+    calibrations = [
+        one
+        for one in reader.calibrations(session.device_serial, limit=1000)
+        if one.wavelength_nm == wavelength and (ended is None or one.calibrated <= ended)
+    ]
+    return SessionReport(
+        session=session,
+        kind=str(opening.get("kind", "treatment")),
+        pulses=tuple(reader.session_pulses(session_id)),
+        log=tuple(_happening(entry, begun) for entry in entries if entry.kind not in UNTOLD),
+        incidents=tuple(str(_body(entry).get("id")) for entry in entries if entry.kind == "incident"),
+        calibration=calibrations[0] if calibrations else None,
+        head=head,
+        signed_to=proof.sealed,
+        faults=(*map(str, proof.breaks), *proof.file, *reader.verify_pulses()),
+    )
+
+
+def _of_session(reader: Reader, session: SessionRecord) -> tuple[list[AuditEntry], Head | None]:
+    """The audit from the session's opening to its last step, and the head there.
+
+    One laser has one database and one unfinished session: all between concerns it. For a session that is not
+    over, that is up to now.
+    """
+    found: list[AuditEntry] = []
+    before: deque[AuditEntry] = deque(maxlen=4)  # the set-point comes right before the session that needs it
+    last = 0
+    for entry in reader.audit_entries():
+        of_it = entry.kind.startswith("session.") and _body(entry).get("id") == session.id
+        if of_it and not found:
+            found = [one for one in before if _body(one).get("command") == "set_point"]
+        if of_it or found:
+            found.append(entry)
+        before.append(entry)
+        if of_it:
+            last = len(found)
+    if session.ended is not None:
+        found = found[:last]
+    return found, Head(found[-1].index, found[-1].hash) if found else None
+
+
+def _happening(entry: AuditEntry, begun: Mapping[str, Mapping[str, Any]]) -> Happening:
+    body = _body(entry)
+    text = str(body.get("text") or _WORDS.get(entry.kind) or entry.kind)
+    outcome = str(body.get("outcome", ""))
+    if entry.kind == "session.open" and "from" in body:
+        text = "The session was taken up again"
+    if outcome:
+        asked = begun.get(str(body.get("id")), {}).get("body") or {}
+        told = ", ".join(f"{name} {value}" for name, value in asked.items() if name not in _OPAQUE)
+        command = str(body.get("command", "command")).replace("_", " ")
+        text = ": ".join(filter(None, [command, told, outcome, str(body.get("detail") or "")]))
+    if entry.kind == "incident":
+        text += f": {body.get('cause', '')} ({body.get('id', '')})"
+    grave = (
+        entry.kind in {"event.refusal", "event.fault", "incident", "session.interrupted"}
+        or outcome in {"refused", "failed", "uncertain"}
+        or body.get("severity") == "error"
+    )
+    return Happening(entry.index, moment(entry.wall_time), entry.actor, entry.kind, text, grave)
+
+
+def _body(entry: AuditEntry) -> Mapping[str, Any]:
+    """What the entry tells; nothing when it was damaged, which the verification has told already."""
+    try:
+        body = json.loads(entry.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
