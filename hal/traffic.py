@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 RECENT_US: Final = 30_000_000  # [C] a trip and what led to it; a treatment series is 4 to 20 s
 # [C] 30 s of a 115200 baud line, full both ways, is 0.7 MB; a faster line is kept for a shorter time.
@@ -20,8 +20,7 @@ class Direction(enum.Enum):
     OUT = "to the device"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):  # some thousands are made at once, while the laser waits for its heartbeat
     """Bytes that came or went at once."""
 
     at_us: int
@@ -61,4 +60,4 @@ class Traffic:
 
     def recent(self) -> tuple[Chunk, ...]:
         """What is kept, oldest first."""
-        return tuple(Chunk(*chunk) for chunk in self._chunks)
+        return tuple(map(Chunk._make, self._chunks))

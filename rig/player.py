@@ -21,6 +21,7 @@ from hal.time import now_us
 from protocols.messages import Status
 from protocols.states import ARMED, State
 from rig.invariants.witness import Asked
+from rig.script import HOST_EVENTS
 from rig.stack import Stack
 from sim_device.operator import ActionError
 
@@ -35,6 +36,9 @@ _WARMING: Final = frozenset({State.SELF_TEST, State.WARM_UP, State.CALIBRATING})
 
 _REFUSED: Final = (Declined, NotAuthorised, StoreError, ActionError)
 """What a person is told when something cannot be done; anything else is a defect."""
+
+
+HostEvent = Callable[..., Coroutine[Any, Any, object] | None]
 
 
 class Player:
@@ -111,7 +115,7 @@ class Player:
         if self.stack.laser.simulator.plant.contacts.docked:
             self._do("undock")
         unfinished = self.stack.reader.resumable_session(self.stack.serial) is not None
-        done = await self._ask(self.resume() if unfinished else self.open(self.plan))
+        done = await self._ask(self.resume() if unfinished else self.open())
         if not done:
             await asyncio.sleep(THINK_S)
 
@@ -126,7 +130,7 @@ class Player:
     async def _arm(self, status: Status) -> None:
         if status.blocks and not await self._comes(lambda: not _blocks(self.stack.status), THINK_S):
             self._do("spot", spot_mm=_spot_mm(self.plan))
-        if not await self._ask(self.arm()):
+        if not await self._ask(self.arm_laser()):
             await asyncio.sleep(THINK_S)
             return
         await self._comes(lambda: _permitted(self.stack.status) or not _armed(self.stack.status), PATIENCE_S)
@@ -156,8 +160,15 @@ class Player:
         self._asked.acknowledged.update(latches)
         return await self._ask(daemon.console.acknowledge(await self._who(), latches))
 
-    async def open(self, plan: str) -> object:
-        """Begin a plan."""
+    async def open(self) -> object:
+        """Begin the plan."""
+        return await self._open(self.plan)
+
+    async def open_wrong(self) -> object:
+        """Ask for what no plan may have."""
+        return await self._open(self.plan.replace("pulse_energy_mj = ", "pulse_energy_mj = 9"))
+
+    async def _open(self, plan: str) -> object:
         console = self.stack.daemon.console
         return await console.open_session(
             await self._who(), plan, "plan.toml", 755, checklist=True, service=True
@@ -172,7 +183,7 @@ class Player:
         """Give the unfinished session up."""
         return await self.stack.daemon.console.abandon_session(await self._who())
 
-    async def arm(self) -> object:
+    async def arm_laser(self) -> object:
         """Arm."""
         self._asked.arms += 1
         return await self.stack.daemon.console.arm(await self._who())
@@ -185,9 +196,9 @@ class Player:
         """Calibrate."""
         return await self.stack.daemon.console.calibrate(await self._who())
 
-    async def aim(self, *, on: bool) -> object:
+    async def aiming(self, to: str = "on") -> object:
         """Switch the aiming beam."""
-        return await self.stack.daemon.console.aiming(await self._who(), on=on)
+        return await self.stack.daemon.console.aiming(await self._who(), on=to == "on")
 
     async def resolve(self) -> object:
         """Settle what is uncertain."""
@@ -207,37 +218,43 @@ class Player:
         who = await self.stack.login("berta", self._role)
         return await self.stack.daemon.console.aiming(who, on=True)
 
-    async def open_wrong(self) -> object:
-        """Ask for what no plan may have."""
-        return await self.open(self.plan.replace("pulse_energy_mj = ", "pulse_energy_mj = 9"))
+    # -- what can be done to it; what is so already stays so
+
+    def kill_daemon(self) -> None:
+        """End the daemon as `kill -9` does."""
+        if self.stack.running:
+            self.stack.kill_daemon()
+
+    def start_daemon(self) -> None:
+        """Start a daemon."""
+        if not self.stack.running:
+            self.stack.start_daemon()
+
+    def fill_disk(self) -> None:
+        """Let the database's disk be full."""
+        if self.stack.store is not None and self.stack.running:
+            self.stack.store.fill_disk()
+
+    def free_disk(self) -> None:
+        """Make room on it again."""
+        if self.stack.store is not None and self.stack.running:
+            self.stack.store.free_disk()
 
     # -- events of a scenario
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
         """Do one event now; what the daemon answers is nobody's business here."""
-        act = HOST_EVENTS.get(name)
-        if act is None:
+        if name not in HOST_EVENTS:
             self._do(name, **fields)
             return
+        act: HostEvent = getattr(self, name.replace("-", "_"))
         try:
-            asked = act(self, **fields)
+            asked = act(**fields)
         except _REFUSED as error:
             self._note(error)
             return
         if asked is not None:
             self._begin(asked)
-
-    def daemon_runs(self, runs: bool) -> None:
-        """Kill the daemon, or start one; what is so already stays so."""
-        if runs and not self.stack.running:
-            self.stack.start_daemon()
-        elif not runs and self.stack.running:
-            self.stack.kill_daemon()
-
-    def store(self, *, full: bool) -> None:
-        """Fill the disk or make room."""
-        if self.stack.store is not None and self.stack.running:
-            self.stack.store.fill_disk() if full else self.stack.store.free_disk()
 
     # -- within
 
@@ -308,30 +325,3 @@ def _blocks(status: Status | None) -> bool:
 def _spot_mm(plan: str) -> float:
     """The spot that the plan names."""
     return float(tomllib.loads(plan)["beam"]["spot_mm"])
-
-
-HostEvent = Callable[..., Coroutine[Any, Any, object] | None]
-
-HOST_EVENTS: Final[dict[str, HostEvent]] = {
-    "kill-daemon": lambda player: player.daemon_runs(False),
-    "start-daemon": lambda player: player.daemon_runs(True),
-    "fill-disk": lambda player: player.store(full=True),
-    "free-disk": lambda player: player.store(full=False),
-    "acknowledge": Player.acknowledge,
-    "open": lambda player: player.open(player.plan),
-    "open-wrong": Player.open_wrong,
-    "resume": Player.resume,
-    "abandon": Player.abandon,
-    "arm-laser": Player.arm,
-    "standby": Player.standby,
-    "stop": Player.stop,
-    "calibrate": Player.calibrate,
-    "aiming": lambda player, to="on": player.aim(on=to == "on"),
-    "resolve": Player.resolve,
-    "login-again": Player.login_again,
-    "takeover": Player.takeover,
-}
-"""What can be asked of the daemon or done to it, by the word a scenario uses.
-
-`arm-laser`, because `arm` is the articulated arm's contact among the actions of the room.
-"""

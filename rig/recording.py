@@ -16,7 +16,7 @@ import json
 import platform
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -319,12 +319,3 @@ def _json(path: Path, number: int, line: bytes) -> Any:
         return json.loads(line)
     except ValueError as error:
         raise RecordingError(path, number, f"is damaged: {error}") from error
-
-
-def first_difference(one: Iterable[Event], other: Iterable[Event]) -> int | None:
-    """Index of the first event in which two runs differ; None when they are the same."""
-    left, right = list(one), list(other)
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index
-    return None if len(left) == len(right) else min(len(left), len(right))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from protocols.interface import INTERFACE_HASH
 from rig.code_hash import code_hash
 from rig.laser import warm_laser
-from rig.recording import Event, Header, Recorder, Recording, RecordingError, first_difference, unpacked
+from rig.recording import Event, Header, Recorder, Recording, RecordingError, unpacked
 from rig.scenario import set_contacts
 from sim_device import firmwares
 from sim_device.faults import FaultError, Injector
@@ -122,6 +123,15 @@ def compare(one: Recording, other: Recording) -> Difference | None:
     if index is None:
         return None
     return Difference(index, _at(one, index), _at(other, index))
+
+
+def first_difference(one: Iterable[Event], other: Iterable[Event]) -> int | None:
+    """Index of the first event in which two runs differ; None when they are the same."""
+    left, right = list(one), list(other)
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            return index
+    return None if len(left) == len(right) else min(len(left), len(right))
 
 
 def check_version(path: Path, header: Header) -> None:

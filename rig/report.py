@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import xml.etree.ElementTree as ET  # only written here
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from rig.campaign import LOST, Totals, totals
 from rig.invariants import INVARIANTS
-from rig.simulate import UNSEEN
+from rig.result import LOST, UNSEEN, Kept
+from rig.totals import Totals
 
 SLOWEST: Final = 10
 WHAT_IS_MISSING: Final = "for a report in HTML: pip install 'picolase[rig]'"
@@ -25,20 +26,18 @@ class MissingError(ReportError):
     """What draws the page is not installed: says how to get it."""
 
 
-def write(folder: Path, results: Iterable[Mapping[str, Any]], title: str) -> list[Path]:
+def write(folder: Path, runs: Sequence[Kept], sums: Totals, title: str) -> list[Path]:
     """Write JSON and JUnit XML into `folder`; returns their paths. Raises ReportError when that cannot be."""
-    runs = list(results)
-    told = json.dumps(as_json(runs, totals(runs)), indent=2, sort_keys=True)
+    told = json.dumps(as_json(runs, sums), indent=2, sort_keys=True)
     return [
         _written(folder / "report.json", told + "\n"),
         _written(folder / "report.xml", junit(runs, title)),
     ]
 
 
-def write_page(folder: Path, results: Iterable[Mapping[str, Any]], title: str) -> Path:
+def write_page(folder: Path, runs: Sequence[Kept], sums: Totals, title: str) -> Path:
     """Write the HTML into `folder`; returns its path. Raises MissingError without the `rig` extra."""
-    runs = list(results)
-    return _written(folder / "report.html", html(runs, totals(runs), title))
+    return _written(folder / "report.html", html(runs, sums, title))
 
 
 def _written(path: Path, text: str) -> Path:
@@ -50,26 +49,26 @@ def _written(path: Path, text: str) -> Path:
     return path
 
 
-def as_json(runs: Sequence[Mapping[str, Any]], sums: Totals) -> dict[str, Any]:
+def as_json(runs: Sequence[Kept], sums: Totals) -> dict[str, Any]:
     """The totals and every violation, with the seed that replays it."""
     found = [
-        {"scenario": run["scenario"], "seed": run["seed"], "trace_sha256": run["trace_sha256"], **violation}
+        {"scenario": run.scenario, "seed": run.seed, "trace_sha256": run.trace_sha256, **asdict(violation)}
         for run in runs
-        for violation in run["violations"]
+        for violation in run.violations
     ]
     return sums.as_dict() | {"violation_list": found}
 
 
-def junit(runs: Iterable[Mapping[str, Any]], title: str) -> str:
+def junit(runs: Iterable[Kept], title: str) -> str:
     """One test case for each run, as CI systems read it."""
     suite = ET.Element("testsuite", name=title)
     counts = {"tests": 0, "failures": 0}
     for run in runs:
         counts["tests"] += 1
-        name = f"{run['scenario']} seed {run['seed']}"
-        case = ET.SubElement(suite, "testcase", classname=title, name=name, time=f"{run['wall_s']:.3f}")
-        texts = [f"{one['invariant']} at {one['at_us']} us: {one['text']}" for one in run["violations"]]
-        texts += [f"the fault {name} was expected and never fired" for name in run["idle_faults"]]
+        name = f"{run.scenario} seed {run.seed}"
+        case = ET.SubElement(suite, "testcase", classname=title, name=name, time=f"{run.wall_s:.3f}")
+        texts = [f"{one.invariant} at {one.at_us} us: {one.text}" for one in run.violations]
+        texts += [f"the fault {name} was expected and never fired" for name in run.idle_faults]
         if texts:
             counts["failures"] += 1
             ET.SubElement(case, "failure", message=texts[0]).text = "\n".join(texts)
@@ -81,7 +80,7 @@ def junit(runs: Iterable[Mapping[str, Any]], title: str) -> str:
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def html(runs: Sequence[Mapping[str, Any]], sums: Totals, title: str) -> str:
+def html(runs: Sequence[Kept], sums: Totals, title: str) -> str:
     """One page that needs nothing else."""
     try:
         from jinja2 import Environment  # noqa: PLC0415  # an extra
@@ -98,15 +97,15 @@ def html(runs: Sequence[Mapping[str, Any]], sums: Totals, title: str) -> str:
             title=title,
             sums=sums,
             rules=rules,
-            failed=[run for run in runs if run["violations"] or run["idle_faults"]],
+            failed=[run for run in runs if run.violations or run.idle_faults],
             faults=sorted(sums.faults.items()),
-            slowest=sorted(runs, key=lambda run: -run["wall_s"])[:SLOWEST],
+            slowest=sorted(runs, key=lambda run: -run.wall_s)[:SLOWEST],
             plots=_plots(runs, sums),
         )
     )
 
 
-def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
+def _plots(runs: Sequence[Kept], sums: Totals) -> list[str]:
     """Inline SVG: how often each fault fired, what the lasers gave, how fast the runs were."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra
@@ -130,7 +129,7 @@ def _plots(runs: Sequence[Mapping[str, Any]], sums: Totals) -> list[str]:
     for name, text in (("pulses_true", "pulses of a run"), ("wall_s", "real time of a run, s")):
         figure = Figure(figsize=(9, 2.4), layout="constrained")
         axes = figure.subplots()
-        axes.hist([run[name] for run in runs], bins=40, color="#1f6feb")
+        axes.hist([getattr(run, name) for run in runs], bins=40, color="#1f6feb")
         axes.set_xlabel(text)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("runs")
@@ -174,6 +173,9 @@ in {{ sums.seeds }} run{{ '' if sums.seeds == 1 else 's' }}
 <tr><th>longest turn of the loop</th><td>{{ '%.1f' % sums.turn_ms_max }} ms of real time</td></tr>
 <tr><th>pulses</th><td>{{ sums.pulses }}</td></tr>
 <tr><th>faults that fired</th><td>{{ sums.faults_fired }}</td></tr>
+{% if sums.workers_lost %}
+<tr><th>workers lost</th><td>{{ sums.workers_lost }}; what they had was done again</td></tr>
+{% endif %}
 </table>
 {% if failed %}
 <h2>What failed</h2>

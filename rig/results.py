@@ -7,57 +7,17 @@ count. Anything else that is no result is damage, and told with its place.
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import ValidationError
 
-from rig.script import Script
+from rig.result import Kept
 
 
 class CampaignError(ValueError):
     """A campaign that cannot be: names what was given and what is allowed."""
-
-
-class _Part(BaseModel):
-    """What is read of a line; it may hold more."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-
-class _Violation(_Part):
-    invariant: str
-    at_us: int
-    text: str
-
-
-class _Fault(_Part):
-    name: str
-    fired: NonNegativeInt
-
-
-class _Line(_Part):
-    """One result, as far as anybody reads it."""
-
-    key: str
-    code: str
-    scenario: str
-    seed: NonNegativeInt
-    script: Script
-    trace_sha256: str
-    began_us: NonNegativeInt
-    simulated_s: NonNegativeFloat
-    wall_s: NonNegativeFloat
-    turn_ms_max: NonNegativeFloat = 0.0  # older results have none
-    pulses_true: NonNegativeInt
-    violations: list[_Violation]
-    excused: dict[str, str]
-    faults: list[_Fault]
-    faults_fired: NonNegativeInt
-    idle_faults: list[str]
 
 
 class Results:
@@ -70,36 +30,35 @@ class Results:
     def __init__(self, folder: Path, writer: str = "1of1") -> None:
         self.folder = folder
         self._file = folder / f"results-{writer}.jsonl"
-        self._by_key = {result["key"]: result for result in read(folder)}
+        self._by_key = {result.key: result for result in read(folder)}
         self._mended = False
 
     def __contains__(self, key: str) -> bool:
         return key in self._by_key
 
-    def __getitem__(self, key: str) -> dict[str, Any]:
+    def __getitem__(self, key: str) -> Kept:
         return self._by_key[key]
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(sorted(self._by_key.values(), key=lambda one: (one["scenario"], one["seed"], one["key"])))
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(sorted(self._by_key.values(), key=lambda one: (one.scenario, one.seed, one.key)))
 
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def add(self, result: dict[str, Any]) -> None:
+    def add(self, result: Kept) -> None:
         """Keep one; it is in the file when this returns."""
-        if result["key"] in self._by_key:
+        if result.key in self._by_key:
             return
-        line = json.dumps(result, sort_keys=True)
         try:
             if not self._mended:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 _mend(self._file)
                 self._mended = True
             with self._file.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(result.line + "\n")
         except OSError as error:
             raise self._unwritable(error) from error
-        self._by_key[result["key"]] = json.loads(line)  # as whoever continues will read it
+        self._by_key[result.key] = result
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -134,7 +93,7 @@ class Results:
             found[folder] = list(read(folder))
             if not found[folder]:
                 raise CampaignError(f"{folder}: there are no results to merge (*.jsonl)")
-        codes = {result["code"] for results in found.values() for result in results}
+        codes = {result.code for results in found.values() for result in results}
         if code is None and len(codes) > 1:
             counts = "; ".join(
                 f"{folder}: {_counts(results)}" for folder, results in found.items() if results
@@ -147,17 +106,17 @@ class Results:
         with self.alone():
             for results in found.values():
                 for result in results:
-                    if code in {None, result["code"]}:
+                    if code in {None, result.code}:
                         self.add(result)
-        return [result["key"] for result in self if code in {None, result["code"]}]
+        return [result.key for result in self if code in {None, result.code}]
 
 
-def read(folder: Path) -> Iterator[dict[str, Any]]:
+def read(folder: Path) -> Iterator[Kept]:
     """All results in a directory, file by file; CampaignError, with file and line, for one that is none."""
     for file in sorted(folder.glob("*.jsonl")):
         for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
             try:
-                _Line.model_validate_json(line)
+                yield Kept.of_line(line)
             except ValidationError as error:
                 found = error.errors(include_url=False)[0]
                 place = ".".join(map(str, found["loc"]))
@@ -165,12 +124,11 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
                 raise CampaignError(
                     f"{file}:{number}: is damaged ({what}): delete this line, and its run is done again"
                 ) from error
-            yield json.loads(line)
 
 
-def _counts(results: list[dict[str, Any]]) -> str:
+def _counts(results: list[Kept]) -> str:
     """How many results are of which code."""
-    codes = [result["code"] for result in results]
+    codes = [result.code for result in results]
     return ", ".join(f"{codes.count(code)} of {code}" for code in sorted(set(codes)))
 
 

@@ -15,25 +15,15 @@ from controller.plans import parse_plan
 from controller.tomlfile import Lines, Problem, Table, TomlError, load, problems_of, read
 from protocols.messages import Handpiece
 from rig.laser import warm_up
-from rig.script import FORMAT, Happening, Operator, Script, Start
+from rig.script import FORMAT, HOST_EVENTS, OWN_FIELDS, Happening, Operator, Script, Start
 from sim_device.faults.catalogue import CATALOGUE
 from sim_device.faults.injection import TRIGGER_FIELDS, Injector
 from sim_device.faults.trigger import Trigger
-from sim_device.operator import ACTIONS, ActionError, Body, OnOff, perform
+from sim_device.operator import ACTIONS, ActionError, perform
 from sim_device.plant import Plant
 from sim_device.simulator import Simulator
 
 DURATION_MAX_S: Final = 1e6  # 11 days
-OWN_FAULT_FIELDS: Final = ("name", "expected")
-
-HOST_EVENTS: Final[Mapping[str, type[Body]]] = {
-    **dict.fromkeys(("kill-daemon", "start-daemon"), Body),
-    **dict.fromkeys(("fill-disk", "free-disk", "acknowledge", "open", "open-wrong", "resume"), Body),
-    **dict.fromkeys(("abandon", "arm-laser", "standby", "stop", "calibrate", "resolve"), Body),
-    **dict.fromkeys(("login-again", "takeover"), Body),
-    "aiming": OnOff,
-}
-"""Events of whole-stack runs by name, with their fields; `rig.player` carries them out."""
 
 
 class LaserTable(Table):
@@ -222,7 +212,7 @@ class _Checked:
     def fault(self, number: int, entry: dict[str, Any]) -> None:
         """One fault."""
         within = ("fault", number)
-        own = {name: value for name, value in entry.items() if name in OWN_FAULT_FIELDS}
+        own = {name: value for name, value in entry.items() if name in OWN_FIELDS}
         self._valid(FaultHead, own, within)
         name = entry.get("name")
         if not isinstance(name, str):  # which is told already

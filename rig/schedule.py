@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args, get_origin
@@ -9,9 +10,9 @@ from typing import Any, Final, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from rig.script import OWN_FIELDS, Happening
+from rig.script import HOST_EVENTS, Happening
 from sim_device.board import SAFE_INPUTS, SAFE_OUTPUTS, lines_of
-from sim_device.faults import CATALOGUE, Fault, FaultError, compose
+from sim_device.faults import CATALOGUE, Fault
 
 EVENT_EVERY_S: Final = (
     8.0  # [C] mean; a series of 20 at 5 Hz takes 4 s, so about every second one is disturbed
@@ -50,15 +51,19 @@ _PAIRS: Final[tuple[tuple[str, dict[str, Any], str, dict[str, Any], float], ...]
     ("power", {"to": "cut"}, "power", {"to": "return"}, 2.0),
     ("key", {"to": "off"}, "key", {"to": "on"}, 2.0),
 )
-_SINGLES: Final[tuple[str, ...]] = (
-    "acknowledge", "open", "open-wrong", "resume", "abandon", "arm-laser", "standby", "stop", "calibrate",
-    "aiming", "resolve", "login-again", "takeover", "reset",
-)  # fmt: skip
-_INPUTS: Final = tuple(lines_of(SAFE_INPUTS))
-_OUTPUTS: Final = tuple(lines_of(SAFE_OUTPUTS))
-_LEVELS: Final = (False, True, False, True, 0, 1, 100, 10_000, 60_000, 173_000, 1_150_000)
-"""Where a board line may be stuck, or how far off: its kind decides what of this it can be."""
+_PAIRED: Final = frozenset({name for pair in _PAIRS for name in (pair[0], pair[2])})
+_SINGLES: Final = (*(name for name in HOST_EVENTS if name not in _PAIRED), "reset")
+
+_KINDS: Final = {
+    name: type(level) for name, level in (lines_of(SAFE_INPUTS) | lines_of(SAFE_OUTPUTS)).items()
+}
+"""By line of the board: bool for a level, int for a value."""
+
+_VALUES: Final = (0, 1, 100, 10_000, 60_000, 173_000, 1_150_000)
+"""Where a value may be stuck, or how far off."""
 _RATIOS: Final = (0.0, 0.5, 0.9, 1.1, 2.0)
+_FEW: Final = 100  # [C] so many whole numbers may all come; of more, `_VALUES`
+_STEP: Final = 1e-4  # of numbers that are drawn
 
 _RARE: Final = frozenset({"key", "power", "reset", "level", "mains"})
 """After these the laser warms up again or starts anew, and for a while nothing can go wrong: one in five."""
@@ -91,25 +96,14 @@ def random_faults(seed: int, duration_s: float) -> tuple[Mapping[str, Any], ...]
     chance = random.Random(f"{seed}/faults")
     names = sorted(CATALOGUE)
     chosen = (CATALOGUE[chance.choice(names)] for _ in range(chance.randint(0, FAULTS_MAX)))
-    return tuple(_possible(chance, fault, duration_s) for fault in chosen)
-
-
-def _possible(chance: random.Random, fault: type[Fault], duration_s: float) -> Mapping[str, Any]:
-    """A fault whose parameters go together: not every line has that bit, not every end that message."""
-    while True:
-        chosen = _fault(chance, fault, duration_s)
-        try:
-            compose(fault.name, {key: value for key, value in chosen.items() if key not in OWN_FIELDS})
-        except FaultError:
-            continue
-        return chosen
+    return tuple(_fault(chance, fault, duration_s) for fault in chosen)
 
 
 def _fault(chance: random.Random, fault: type[Fault], duration_s: float) -> Mapping[str, Any]:
     chosen: dict[str, Any] = {"name": fault.name, "expected": False}
     for name, field in fault.model_fields.items():
         if field.is_required() or chance.random() < EVENLY:
-            value = _value(chance, fault.name, name, field)
+            value = _value(chance, field, chosen.get("line", ""))
             if value is not None:
                 chosen[name] = value
     if chance.random() < FAULT_AT:
@@ -123,38 +117,42 @@ def _fault(chance: random.Random, fault: type[Fault], duration_s: float) -> Mapp
     return chosen
 
 
-def _value(chance: random.Random, fault: str, name: str, field: FieldInfo) -> Any:
-    """A value that the field allows, or at least may allow."""
+def _value(chance: random.Random, field: FieldInfo, line: str) -> Any:
+    """A value that the field allows; one that belongs to a line of the board fits this line."""
     kind: Any = field.annotation
-    if name in {"line", "other"}:
-        return chance.choice(_OUTPUTS if fault.startswith("output") else _INPUTS)
-    if field.is_required():
-        return float(chance.choice(_RATIOS)) if kind is float else chance.choice(_LEVELS)
+    low, high = _range(field)
+    if isinstance(field.json_schema_extra, dict):
+        lines: Any = field.json_schema_extra["enum"]
+        others = [one for one in lines if one != line and _KINDS[one] is _KINDS.get(line, _KINDS[one])]
+        return chance.choice(others)
     if get_origin(kind) is Literal:
         return chance.choice(get_args(kind))
     if kind is bool:
         return chance.random() < EVENLY
-    low, high = _range(field)
-    if kind is int and low is not None and high is not None:
+    if field.is_required() and kind is not int and kind is not float:
+        return chance.choice((False, True) if _KINDS[line] is bool else _VALUES)
+    if field.is_required() and (kind is float or high - low > _FEW):
+        return chance.choice([one for one in (_RATIOS if kind is float else _VALUES) if low <= one <= high])
+    if kind is int:
         return chance.randint(int(low), int(high))
-    if kind is float and low is not None and high is not None:
-        return round(low + (high - low) * chance.random() ** 2, 4)
+    if kind is float:
+        return max(low, round(low + (high - low) * chance.random() ** 2, 4))
     return field.get_default(call_default_factory=True)
 
 
-def _range(field: FieldInfo) -> tuple[float | None, float | None]:
-    low: Any = None
-    high: Any = None
+def _range(field: FieldInfo) -> tuple[float, float]:
+    """The least and the greatest value."""
+    low, high = -math.inf, math.inf
     for bound in field.metadata:
         match bound:
-            case Ge(ge=value):
+            case Ge(ge=float() | int() as value):
                 low = value
-            case Gt(gt=value):
-                low = value
-            case Le(le=value):
+            case Gt(gt=float() | int() as value):
+                low = value + _STEP
+            case Le(le=float() | int() as value):
                 high = value
-            case Lt(lt=value):
-                high = value
+            case Lt(lt=float() | int() as value):
+                high = value - _STEP
             case _:
                 pass
     return low, high

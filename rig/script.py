@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, Self
 
+from sim_device.operator import Body, OnOff
+
 Operator = Literal["steady", "tireless", "random", "none"]
 Start = Literal["warm", "cold"]
 
@@ -16,6 +18,19 @@ OWN_FIELDS: Final = frozenset({"name", "expected"})
 
 FORMAT: Final = 1
 """Version of a scenario file's form."""
+
+HOST_EVENTS: Final[Mapping[str, type[Body]]] = {
+    **dict.fromkeys(("acknowledge", "open", "open-wrong", "resume", "abandon", "arm-laser"), Body),
+    **dict.fromkeys(("standby", "stop", "calibrate"), Body),
+    "aiming": OnOff,
+    **dict.fromkeys(("resolve", "login-again", "takeover"), Body),
+    **dict.fromkeys(("kill-daemon", "start-daemon", "fill-disk", "free-disk"), Body),
+}
+"""What can be asked of the daemon or done to it, by the word a scenario uses, with its fields.
+
+`rig.player.Player` has a method for each, of the same name. `arm-laser`, because `arm` is the articulated
+arm's contact among the actions of the room.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,19 @@ import logging
 import re
 import tomllib
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from controller.store import Role
-from protocols.messages import Handpiece
 from rig.invariants import INVARIANTS, Invariant, Violation, Witness
-from rig.invariants.books import BooksBalance, is_lit
-from rig.invariants.loop import LoopNeverBlocked
-from rig.invariants.trips import HostTripsStay, TripsRecorded
+from rig.invariants.books import is_lit
 from rig.laser import SERIAL, cold_laser, warm_laser
 from rig.player import Player
+from rig.result import UNSEEN, Result
+from rig.scenario import set_contacts
 from rig.schedule import random_events
 from rig.script import OWN_FIELDS, Happening, Script
 from rig.stack import Stack
@@ -55,44 +54,6 @@ MAKE_GOOD: Final[tuple[tuple[str, dict[str, str]], ...]] = (
 SERVICE: Final = "service"  # a plan of this indication is for somebody with the service role
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # in what Python says of objects
-
-UNSEEN: Final = "nothing-goes-unseen"
-"""Name of the violation that an exception in a callback of the loop, or a loop that stands still, is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one run."""
-
-    scenario: str
-    seed: int
-    firmware: str
-    trace_sha256: str
-    began_us: int  # on the clock of the laser, as the times of violations are
-    simulated_s: float
-    wall_s: float
-    pulses_true: int
-    pulses_recorded: int
-    plans_given: int
-    violations: tuple[Violation, ...]
-    excused: Mapping[str, str] = field(default_factory=dict)  # broken with good reason, by name
-    faults: tuple[Mapping[str, Any], ...] = ()
-    refusals: Mapping[str, int] = field(default_factory=dict)  # what people were told, and how often
-    turn_ms_max: float = field(default=0.0, compare=False)  # the daemon's loop's longest turn, in real time
-
-    @property
-    def idle_faults(self) -> tuple[str, ...]:
-        """Faults that were expected to fire and never did: the run is worth nothing then."""
-        return tuple(one["name"] for one in self.faults if one["expected"] and not one["fired"])
-
-    @property
-    def faults_fired(self) -> int:
-        """How many faults really changed something."""
-        return sum(one["fired"] > 0 for one in self.faults)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"faults_fired": self.faults_fired, "idle_faults": list(self.idle_faults)}
 
 
 def simulate(
@@ -159,7 +120,6 @@ class _Run:
         self._invariants = invariants
         self._attach = attach
         self._clock = clock
-        self._settled = False
         self._simulated_s = 0.0
         self._turn_s_max = 0.0
         self._recorded = 0
@@ -170,7 +130,7 @@ class _Run:
         self._late: list[Violation] = []
         self._simulator = (warm_laser if script.start == "warm" else cold_laser)(seed, firmware)
         if script.contacts:
-            self._simulator.act(self._set_contacts, self._simulator.now_us)
+            self._simulator.act(partial(set_contacts, script.contacts), self._simulator.now_us)
         self._began_us = self._simulator.now_us
         self._truth = _Truth(self._began_us)
 
@@ -189,7 +149,7 @@ class _Run:
             player = self._player = Player(stack, witness.asked, self._script.plan, role=role)
             try:
                 await self._perform(stack, player)
-                await self._make_good(stack)
+                await self._make_good(stack, witness)
             finally:
                 await player.end()
             self._simulated_s = stack.loop.time()
@@ -205,9 +165,10 @@ class _Run:
     def result(self, wall_s: float) -> Result:
         """What came of it."""
         witness, player, injector = self._witness, self._player, self._injector
-        reports = [report.as_dict() for report in injector.reports()] if injector is not None else []
+        faults = tuple(injector.reports()) if injector is not None else ()
         violations = [*self._late, *(witness.violations if witness is not None else ())]
-        self._truth.sum.update(f"{self._trace} {violations} {reports}".encode())
+        told = [report.as_dict() for report in faults]
+        self._truth.sum.update(f"{self._trace} {violations} {told}".encode())
         return Result(
             scenario=self._script.name,
             seed=self._seed,
@@ -221,36 +182,20 @@ class _Run:
             plans_given=player.plans_given if player is not None else 0,
             violations=tuple(violations),
             excused=dict(witness.excused) if witness is not None else {},
-            faults=tuple(reports),
+            faults=faults,
             refusals=dict(player.told) if player is not None else {},
             turn_ms_max=1e3 * self._turn_s_max,
         )
 
     # -- within
 
-    def _set_contacts(self, plant: Any) -> None:
-        for name, value in self._script.contacts.items():
-            setattr(plant.contacts, name, Handpiece(value) if name == "handpiece" else value)
-
     def _watch(self, stack: Stack) -> Witness:
         witness = Witness(self._simulator, self._invariants, reader=stack.reader, serial=SERIAL)
-        witness.asked.acknowledged.run = lambda: stack.daemon.boot
-        for one in witness.invariants:
-            if isinstance(one, BooksBalance):
-                one.settled = self._has_settled
-            elif isinstance(one, HostTripsStay):
-                one.latches = lambda: _latches(stack)
-            elif isinstance(one, TripsRecorded):
-                one.instance = lambda: _instance(stack)
-            elif isinstance(one, LoopNeverBlocked):
-                one.loop = stack.loop
+        witness.attach(stack)
         self._simulator.observers.append(self._truth)
         if self._attach is not None:
             self._attach(self._simulator)
         return witness
-
-    def _has_settled(self) -> bool:
-        return self._settled
 
     async def _perform(self, stack: Stack, player: Player) -> None:
         """Faults, events and operator, for the script's time."""
@@ -281,7 +226,7 @@ class _Run:
     def _clear(self, simulator: Simulator) -> None:
         Injector.of(simulator).clear_all()
 
-    async def _make_good(self, stack: Stack) -> None:
+    async def _make_good(self, stack: Stack, witness: Witness) -> None:
         """Everything good again, and time for the books."""
         stack.laser.work(self._clear)
         for action, fields in MAKE_GOOD:
@@ -292,11 +237,12 @@ class _Run:
         if stack.running and stack.store is not None:
             stack.store.free_disk()
         deadline_s = stack.loop.time() + SETTLE_S
-        while not self._settled and stack.loop.time() < deadline_s:
+        witness.settled = False
+        while not witness.settled and stack.loop.time() < deadline_s:
             if not stack.running:
                 stack.start_daemon()
             await asyncio.sleep(0.5)
-            self._settled = _balanced(stack)
+            witness.settled = _balanced(stack)
 
 
 def _words(error: Exception) -> str:
@@ -316,20 +262,6 @@ def _balanced(stack: Stack) -> bool:
     status = daemon.commands.status
     known = daemon.commands.laser is not None and status is not None
     return known and stack.running and daemon.recorder.balanced and not daemon.commands.uncertain
-
-
-def _latches(stack: Stack) -> tuple[str, frozenset[tuple[str, int]]] | None:
-    if not stack.running:
-        return None
-    latches = stack.daemon.supervisor.latches
-    return stack.daemon.boot, frozenset((latch.id.value, latch.instance) for latch in latches)
-
-
-def _instance(stack: Stack) -> tuple[str, int]:
-    if not stack.running:
-        return "", 0
-    status = stack.daemon.commands.status
-    return stack.daemon.boot, status.fault_instance if status is not None else 0
 
 
 @contextmanager

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from protocols.messages import Handpiece
-from rig.campaign import script_of
+from rig.result import Kept
 from rig.script import FORMAT, Script
 from rig.shrink import Shrinker
 from rig.simulate import simulate
 from sim_device.firmwares import DEFAULT
 
 
-def shrink_and_write(result: Mapping[str, Any], invariant: str, folder: Path) -> Path:
+def shrink_and_write(result: Kept, invariant: str, folder: Path) -> Path:
     """Shrink the run of `result` for as long as `invariant` is broken; returns the scenario's path."""
-    script, seed, firmware = script_of(result["script"]), result["seed"], result["firmware"]
+    script, seed, firmware = result.script, result.seed, result.firmware
     shrinker = Shrinker(lambda candidate: broken_at_s(candidate, seed, invariant, firmware))
     least = shrinker.shrink(script)
     again = simulate(least, seed, firmware=firmware, clock=time.perf_counter)

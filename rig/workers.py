@@ -31,6 +31,8 @@ class Lost(RuntimeError):
 class Workers(Protocol):
     """Does work somewhere else, in any order; a context manager, left when all is done."""
 
+    workers_lost: int = 0  # how often workers died; what they had was done again
+
     def __enter__(self) -> Self:
         return self
 
@@ -107,6 +109,7 @@ class Processes(Workers):
                     died = True
                 finally:
                     pool.shutdown(wait=False, cancel_futures=True)  # whoever breaks off waits for few
+            self.workers_lost += died
             for task in under_way.values():
                 task.deaths += 1
                 if task.deaths < ATTEMPTS_MAX:
@@ -178,6 +181,7 @@ class Dask(Workers):
             known[future.key] = job
             return future
 
+        workers = self._addresses()
         ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
         first = [future for future in (give() for _ in range(ahead)) if future is not None]
         arriving = self._dask.as_completed(first)
@@ -190,6 +194,11 @@ class Dask(Workers):
             following = give()
             if following is not None:
                 arriving.add(following)
+        self.workers_lost = len(workers - self._addresses())
+
+    def _addresses(self) -> set[str]:
+        """Of the workers that there are; one that is started again has another."""
+        return set(self._client.nthreads())
 
     def __exit__(self, *_: object) -> None:
         """Let the cluster go."""

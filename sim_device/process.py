@@ -23,10 +23,10 @@ from sim_device.errors import SetupError
 from sim_device.memory import MEMORY_NAME, FileMemory, RamMemory
 from sim_device.places import serve_pty, serve_tcp
 from sim_device.plant import Contacts, Plant
+from sim_device.ports import PORT_MAX
 from sim_device.serve import Pump
 from sim_device.simulator import Simulator
 
-PORT_MAX: Final = 65_535
 FILES_EACH: Final = 6  # descriptors of one laser: terminal or listener, client, memory, locks
 FILES_OURS: Final = 64  # of the process itself
 
@@ -50,6 +50,13 @@ class Options:
     baud: int = 0  # of the device's UART; 0: bytes take no time, and any rate of the host is right
     lasers: int = 1
     firmware: str = firmwares.DEFAULT  # by its name in `firmwares`
+
+    @property
+    def pace(self) -> str:
+        """How time passes."""
+        if self.stepped:
+            return "time stands still but for the steps that the control channel asks for"
+        return f"warm-up runs at {self.warm_up_speed} x real time"
 
     def of(self, number: int) -> Options:
         """The options of laser `number`, from 0: seed, serial number, paths and TCP ports are counted up.
@@ -103,7 +110,7 @@ async def run(
             _watch_stdin(loop, ended)
             stack.callback(loop.remove_reader, sys.stdin.fileno())
         what = served[0] if len(served) == 1 else f"{len(served)} lasers, from {served[0]} to {served[-1]}"
-        click.echo(f"{what}; warm-up runs at {options.warm_up_speed} x real time")
+        click.echo(f"{what}; {options.pace}")
         ending = asyncio.create_task(ended.wait(), name="end")
         running = [
             asyncio.create_task(pump.run(), name=f"pump of {one.serial}")

@@ -21,6 +21,7 @@ from typing import Final
 
 from protocols.states import State
 from sim_device.board import FirmwareBackend, Inputs, Memory, Outputs, Step
+from sim_device.clock import Clock
 from sim_device.doors import Disturbance, Observer
 from sim_device.line import Line, Way
 from sim_device.plant import NEVER, Plant
@@ -51,9 +52,7 @@ class Simulator:
         self.observers: list[Observer] = []
         self.hung = False  # the processor executes nothing and drives what it last drove
         self._plain = False  # the plant has the firmware's outputs as they were after the latest step
-        self._drift_ppm = 0
-        self._drift_from = (0, 0)  # (simulator's time, processor's time) at which the drift began
-        self._ahead_us = 0  # by how much the processor's clock was ahead then
+        self._clock = Clock()  # the processor's
         self.on_agenda = False  # what happens now was on the agenda, not done from outside
         self._agenda: list[tuple[int, int, Callable[[Simulator], None]]] = []
         self._agenda_count = 0
@@ -231,25 +230,9 @@ class Simulator:
     def drift(self, ppm: int, now_us: int) -> None:
         """Let the processor's clock run faster by `ppm` from now on; 0 ends it, without a jump."""
         self.advance(now_us)
-        self._drift_from = (now_us, self._processor_us(now_us))
-        self._ahead_us = self._drift_from[1] - now_us
-        self._drift_ppm = ppm
+        self._clock.drift(ppm, now_us)
         if self.running:
             self._step()
-
-    def _processor_us(self, now_us: int) -> int:
-        """The processor's time at the simulator's."""
-        if not self._drift_ppm:
-            return now_us + self._ahead_us
-        began_us, processor_us = self._drift_from
-        passed_us = now_us - began_us
-        return processor_us + passed_us + passed_us * self._drift_ppm // 1_000_000
-
-    def _simulator_us(self, processor_us: int) -> int:
-        """The first time of the simulator at which the processor's clock shows `processor_us`."""
-        began_us, began_processor_us = self._drift_from
-        passed_us = processor_us - began_processor_us
-        return began_us + -(-passed_us * 1_000_000 // (1_000_000 + self._drift_ppm))
 
     def _do_agenda(self) -> None:
         _, _, work = heapq.heappop(self._agenda)
@@ -274,7 +257,7 @@ class Simulator:
         self.hung = False
         for observer in self.observers:
             observer.booted(self.now_us, watchdog_reset=watchdog_reset)
-        self.firmware.boot(self._processor_us(self.now_us), self.memory, watchdog_reset=watchdog_reset)
+        self.firmware.boot(self._clock.processor_us(self.now_us), self.memory, watchdog_reset=watchdog_reset)
         self.plant.drive(self._disturbed(self.firmware.outputs))
         self._plain = False
         self.watchdog.start(self.now_us, self.firmware.outputs.watchdog_kicks)
@@ -293,18 +276,17 @@ class Simulator:
         self._watchdog_reset = watchdog_reset
 
     def _step(self, received: bytes = b"", console: bytes = b"") -> None:
-        now_us, plant, firmware = self.now_us, self.plant, self.firmware
+        now_us, plant, firmware, clock = self.now_us, self.plant, self.firmware, self._clock
         plant.changed = False
         inputs, outputs = plant.inputs, firmware.outputs
         if self.disturbances:
             inputs = replace(inputs)
             for disturbance in self.disturbances:
                 disturbance.alter_inputs(now_us, inputs)
-        ahead_us = self._processor_us(now_us) - now_us if self._drift_ppm else self._ahead_us
-        step = firmware.step(now_us + ahead_us, inputs, received, console)
+        step = firmware.step(clock.processor_us(now_us), inputs, received, console)
         wake_us = step.wake_us
         if wake_us < NEVER:
-            wake_us = self._simulator_us(wake_us) if self._drift_ppm else wake_us - ahead_us
+            wake_us = clock.simulator_us(wake_us)
         if wake_us <= now_us:
             raise RuntimeError(f"the firmware asks to be woken at {wake_us}, not after {now_us}")
         self._wake_us = wake_us

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from controller.cli.app import note
-from controller.cli.exits import CommandFailed, Exit
 from rig.cli.firmware import firmware_option
-from sim_device import firmwares
-
-if TYPE_CHECKING:
-    from rig.cli.recorder import Attach
-    from rig.scenario import Scenario, Staged
-    from sim_device.process import Options
-    from sim_device.simulator import Simulator
+from sim_device.ports import PORT_MAX
 
 DEFAULT_PTY: Final = Path("run/laser0")
 SPEED_MAX: Final = 1000  # [C] beyond it a core is busy with the warm-up alone
-PORT_MAX: Final = 65_535
 BAUD_MAX: Final = 4_000_000  # [C] the most that common USB adapters do
 LASERS_MAX: Final = 10_000  # [C] ten times what one process is built for; beyond it ports get scarce
 SCENARIO_OWNS: Final = {"key_on": "[laser] key", "docked": "[laser] docked", "state": "no memory of before"}
@@ -115,51 +105,12 @@ def sim(
     Without --pty and --tcp it serves a pseudo-terminal at run/laser0. With --scenario it tells at the end how
     often each fault really fired, and fails if one that was expected to never did.
     """
-    from rig.cli.recorder import recorded  # noqa: PLC0415 # as below
-    from sim_device.errors import SetupError  # noqa: PLC0415 # so that --help does not load a web server
-    from sim_device.process import Options  # noqa: PLC0415
-
     if given["pty"] is None and given["tcp"] is None:
         given["pty"] = DEFAULT_PTY
-    seed = given.pop("seed")
     _refuse_conflicts(context, given, scenario=scenario, record=record)
-    loaded = None if scenario is None else _load(scenario, device_only=device_only)
-    if seed is None:
-        seed = 1 if loaded is None else loaded.seed
-    options = Options(seed=seed, **given)
-    try:
-        firmwares.make(options.firmware, options.serial)  # or nothing is begun
-        with recorded(record, **_header(options, loaded)) as attach:
-            if loaded is None:
-                _serve(options, attach)
-            else:
-                _play(loaded, options, attach)
-    except SetupError as error:
-        raise CommandFailed(Exit.FAILED, f"{error}.") from error
+    from rig.cli.serving import serve  # noqa: PLC0415 # --help does not load a web server
 
-
-def _serve(options: Options, attach: Attach) -> None:
-    from sim_device.process import run  # noqa: PLC0415 # as above
-
-    asyncio.run(run(options, attach))
-
-
-def _header(options: Options, scenario: Scenario | None) -> dict[str, Any]:
-    """What a recording says of the laser it begins with."""
-    from rig.recording import packed  # noqa: PLC0415 # as above
-    from sim_device.memory import MEMORY_NAME  # noqa: PLC0415
-
-    image = b""
-    if options.state is not None and (options.state / MEMORY_NAME).exists():
-        image = (options.state / MEMORY_NAME).read_bytes()
-    return {
-        "start": "cold",
-        "seed": options.seed,
-        "serial": options.serial,
-        "firmware": options.firmware,
-        "memory": packed(image),
-        "scenario": "" if scenario is None else scenario.script.name,
-    }
+    serve(given, scenario, device_only=device_only, record=record)
 
 
 def _refuse_conflicts(
@@ -178,79 +129,3 @@ def _refuse_conflicts(
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(f"{option} does not go with --scenario, which has {instead}")
-
-
-def _load(file: Path, *, device_only: bool) -> Scenario:
-    from rig.scenario import read_scenario  # noqa: PLC0415 # as above
-
-    loaded = read_scenario(file)
-    if loaded.hosted and not device_only:
-        raise CommandFailed(
-            Exit.BAD_INPUT,
-            f"{file}: has a part for the host: run it with `picolase simulate {file}`, "
-            "or its faults alone with --device-only.",
-        )
-    return loaded
-
-
-def _play(scenario: Scenario, options: Options, attach: Attach) -> None:
-    """Serve the laser while the scenario happens.
-
-    CommandFailed if an expected fault never fired, or if it was ended before its time: that shows nothing.
-    """
-    from rig.scenario import Staged  # noqa: PLC0415 # as above
-    from sim_device.process import run  # noqa: PLC0415
-
-    staged: list[Staged] = []
-
-    async def played() -> bool:
-        ended, over = asyncio.Event(), asyncio.Event()
-
-        def stage(simulator: Simulator) -> None:
-            attach(simulator)
-            laid = Staged(scenario.device_script, simulator, options.seed)
-            simulator.at(laid.ends_us, _End(over, ended))
-            staged.append(laid)
-            note(f"{scenario.script.name}: {scenario.script.duration_s:g} s of it begin now")
-
-        await run(options, stage, ended)
-        return over.is_set()
-
-    whole = asyncio.run(played())
-    for laid in staged:
-        _tell(laid, whole=whole)
-
-
-def _tell(laid: Staged, *, whole: bool) -> None:
-    """What came of it."""
-    reports = laid.injector.reports()
-    for report in reports:
-        parameters = ", ".join(f"{name} = {value!r}" for name, value in report.parameters.items())
-        words = f"{report.name}{f' ({parameters})' if parameters else ''}"
-        click.echo(f"{words}: came {report.begun} times, fired {report.fired} times")
-    for sentence in laid.declined:
-        click.echo(f"could not be done: {sentence}")
-    if not whole:
-        raise CommandFailed(Exit.INTERRUPTED, "The scenario was ended before its time: it has shown nothing.")
-    idle = [report.name for report in reports if report.idle]
-    if idle:
-        raise CommandFailed(
-            Exit.FAILED,
-            f"{', '.join(idle)} never fired: this run has shown nothing of it. "
-            "Let it come when it matters, or write expected = false.",
-        )
-
-
-class _End:
-    """The end of the scenario on the agenda; in a copy of the simulator it ends nothing."""
-
-    def __init__(self, *ended: asyncio.Event) -> None:
-        self._ended = ended
-
-    def __call__(self, _: Simulator) -> None:
-        """It is over."""
-        for event in self._ended:
-            event.set()
-
-    def __reduce__(self) -> tuple[type[_End], tuple[()]]:
-        return _End, ()

@@ -92,8 +92,6 @@ class BooksBalance(_Ledger):
         "and light astray is a recorded fault"
     )
 
-    settled: Callable[[], bool] | None = None  # whoever runs the daemon says whether it had its chance
-
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
         self._starts = 0
@@ -129,7 +127,7 @@ class BooksBalance(_Ledger):
         witness = self.witness
         if witness.reader is None or witness.status is None or witness.counted_before is None:
             return
-        if self.settled is not None and not self.settled():
+        if not witness.settled:
             self.broken("the daemon did not bring its books to an end")
             return
         records = witness.records()

@@ -13,6 +13,7 @@ from sim_device.plant.truth import TruePulse
 
 if TYPE_CHECKING:
     from rig.invariants.witness import Witness
+    from rig.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Violation:
     invariant: str
     at_us: int
     text: str
-    since_us: int
+    since_us: int = 0  # older results do not tell it of a lost worker
 
 
 @dataclass(slots=True)
@@ -60,6 +61,9 @@ class Invariant:
 
     def __init__(self, witness: Witness) -> None:
         self.witness = witness
+
+    def attach(self, stack: Stack) -> None:
+        """Know the stack around the laser too: the daemon and its loop."""
 
     def broken(self, text: str, *, at_us: int | None = None, since_us: int | None = None) -> None:
         """Report that the promise was broken at `at_us` (now), by what began at `since_us` (then)."""

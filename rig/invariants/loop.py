@@ -8,10 +8,13 @@ depend on the machine. A run's `turn_ms_max` tells it as a figure, and `make ben
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rig.invariants.invariant import Invariant
 from rig.virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from rig.stack import Stack
 
 TURNS_MAX: Final = 2_000  # [C] of the loop at one instant; a burst of everything at once takes some tens
 LATE_MAX_US: Final = 0
@@ -26,13 +29,17 @@ class LoopNeverBlocked(Invariant):
         "what a callback takes in real time is not seen here"
     )
 
-    loop: VirtualTimeLoop | None = None  # whoever runs the daemon sets it
+    _loop: VirtualTimeLoop | None = None
+
+    def attach(self, stack: Stack) -> None:
+        """Know the loop."""
+        self._loop = stack.loop
 
     def ended(self) -> None:
         """Ask the loop."""
-        if self.loop is None:
+        if self._loop is None:
             return
-        if self.loop.late_max_us > LATE_MAX_US:
-            self.broken(f"a timer fired {self.loop.late_max_us} us late")
-        if self.loop.turns_max > TURNS_MAX:
-            self.broken(f"the loop turned {self.loop.turns_max} times at one instant")
+        if self._loop.late_max_us > LATE_MAX_US:
+            self.broken(f"a timer fired {self._loop.late_max_us} us late")
+        if self._loop.turns_max > TURNS_MAX:
+            self.broken(f"the loop turned {self._loop.turns_max} times at one instant")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from controller.store import EventKind
 from protocols.frame import Frame
@@ -16,11 +15,8 @@ from rig.invariants.stops import hung_until_us
 from rig.invariants.witness import INHIBIT_US, Witness, is_contact
 from sim_device.simulator import Simulator
 
-Latches = Callable[[], tuple[str, frozenset[tuple[str, int]]] | None]
-"""The run of the daemon that lives and its standing latches by name and instance; None without one."""
-
-Instance = Callable[[], tuple[str, int]]
-"""The run of the daemon that lives and the fault instance in the newest Status in its hands; 0 without."""
+if TYPE_CHECKING:
+    from rig.stack import Stack
 
 START_UP: Final = "start_up"
 FOLLOWS_THE_DEVICE: Final = "device_fault"  # the mirror of the device's own latch, which it follows
@@ -149,12 +145,15 @@ class TripsRecorded(Invariant):
     name = "trips-recorded"
     rule = "every fault of the device that a daemon was told of, and lived on to write, is in the record"
 
-    instance: Instance | None = None  # whoever runs the daemon sets it
-
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
+        self._stack: Stack | None = None
         self._told_us: dict[tuple[str, int], int] = {}
         self._known: set[int] = set()
+
+    def attach(self, stack: Stack) -> None:
+        """Know the daemon."""
+        self._stack = stack
 
     def heard(self, now_us: int, frame: Frame) -> None:
         """Look whenever the daemon speaks; what it acknowledges it knows at once."""
@@ -167,8 +166,15 @@ class TripsRecorded(Invariant):
         if isinstance(frame.message, Status):
             self._look(now_us)
 
+    def _newest(self) -> tuple[str, int]:
+        """The run of the daemon that lives and the fault instance in its newest Status; 0 without."""
+        if self._stack is None or not self._stack.running:
+            return "", 0
+        status = self._stack.status
+        return self._stack.daemon.boot, status.fault_instance if status is not None else 0
+
     def _look(self, now_us: int) -> None:
-        run, instance = self.instance() if self.instance is not None else ("", 0)
+        run, instance = self._newest()
         if instance and instance not in self._known:
             self._told_us.setdefault((run, instance), now_us)
         for (told_run, told), since_us in list(self._told_us.items()):
@@ -195,20 +201,24 @@ class HostTripsStay(Invariant):
     name = "host-trips-stay"
     rule = "a latch of the daemon's stays until somebody acknowledges it, and each start of it is one"
 
-    latches: Latches | None = None  # whoever runs the daemon sets it
-
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
+        self._stack: Stack | None = None
         self._run = ""
         self._standing: frozenset[tuple[str, int]] = frozenset()
+
+    def attach(self, stack: Stack) -> None:
+        """Know the daemon."""
+        self._stack = stack
 
     def heard(self, now_us: int, frame: Frame) -> None:
         """Look whenever the daemon speaks."""
         del now_us
-        found = self.latches() if self.latches is not None else None
-        if found is None:
+        if self._stack is None or not self._stack.running:
             return
-        run, standing = found
+        daemon = self._stack.daemon
+        run = daemon.boot
+        standing = frozenset((latch.id.value, latch.instance) for latch in daemon.supervisor.latches)
         acknowledged = self.witness.asked.acknowledged
         if run == self._run:
             for name, instance in sorted(self._standing - standing):

@@ -27,6 +27,7 @@ from sim_device.simulator import Simulator
 
 if TYPE_CHECKING:
     from controller.store import PulseRecord, Reader
+    from rig.stack import Stack
 
 INHIBIT_US: Final = 10_000  # DESIGN, "A stop": firmware to trigger inhibit
 SHUTTER_US: Final = 50_000  # DESIGN, "A stop": shutter closed
@@ -93,6 +94,7 @@ class Witness(Observer):
         self.reader = reader
         self.serial = serial
         self.asked = Asked()
+        self.settled = True  # whoever runs the daemon says whether it had its chance to settle its books
         self.violations: list[Violation] = []
         self.excused: dict[str, str] = {}  # why, by the promise that was broken with good reason
         self.spells = Spells()
@@ -131,6 +133,12 @@ class Witness(Observer):
         self._moved, self._stopped, self._driven = map(self._overriding, ("moved", "stopped", "driven"))
         self._released, self._booted = map(self._overriding, ("released", "booted"))
         simulator.observers.append(self)
+
+    def attach(self, stack: Stack) -> None:
+        """Let the invariants know the stack around the laser."""
+        self.asked.acknowledged.run = lambda: stack.daemon.boot
+        for one in self.invariants:
+            one.attach(stack)
 
     @property
     def now_us(self) -> int:

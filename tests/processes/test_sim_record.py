@@ -53,7 +53,10 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[tuple[AsyncCon
         stdout=subprocess.PIPE,
     )  # fmt: skip
     assert command.stdout is not None
-    assert b"serves" in await command.stdout.readline()
+    line = await command.stdout.readline()
+    assert b"serves" in line
+    assert (b"time stands still" in line) is ("--stepped" in arguments)
+    assert (b"x real time" in line) is ("--stepped" not in arguments)
     client = AsyncControl(folder / "control")
     try:
         yield client, pty

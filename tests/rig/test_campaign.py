@@ -3,6 +3,7 @@
 import json
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,22 @@ from rig.campaign import (
     jobs_of,
     lost,
     run,
-    script_of,
-    totals,
 )
 from rig.cli.campaign import campaign as command
 from rig.code_hash import code_hash
+from rig.invariants import Violation
 from rig.report import as_json, html, junit, write
+from rig.result import Kept
 from rig.results import CampaignError, Results
 from rig.scenario import read_scenario
 from rig.script import Happening, Script
 from rig.simulate import simulate
 from rig.stack import PLAN, plan_text
+from rig.totals import totals
 from rig.violation import broken_at_s, shrink_and_write
 from rig.violation import write as write_script
 from rig.workers import Here, Lost
+from sim_device.faults import Report
 from sim_device.firmware.permit import Permit
 from tests.rig.test_workers import cluster
 
@@ -75,22 +78,25 @@ def test_a_key_depends_on_script_seed_and_faults() -> None:
 def test_a_script_survives_the_way_through_json() -> None:
     script = disturbed(Script("any", 60.0, "plan", operator="random"), 12)
     (made,) = jobs_of(script, [12], chaos=False)
-    assert script_of(json.loads(json.dumps(made.script))) == script
+    assert script.events
+    assert script.faults
+    assert Kept.of_line(lost(made, Lost("gone")).line).script == made.script == script
 
 
 def test_a_run_tells_all_that_the_totals_need() -> None:
     result = do(job(1))
-    assert json.loads(json.dumps(result)) == json.loads(json.dumps(result, default=str))
+    assert Kept.of_line(result.line) == result
     sums = totals([result, result, lost(job(2), Lost("gone"))])
     assert sums.seeds == 3
-    assert sums.pulses == 2 * result["pulses_true"]
-    assert sums.simulated_s == 2 * result["simulated_s"]
-    assert sums.violations == 1 + 2 * len(result["violations"])
+    assert sums.pulses == 2 * result.pulses_true
+    assert sums.simulated_s == 2 * result.simulated_s
+    assert sums.violations == 1 + 2 * len(result.violations)
     assert not sums.good
 
 
-def result_of(seed: int, **changes: Any) -> dict[str, Any]:
-    return lost(job(seed), Lost("x")) | {"violations": [], "pulses_true": seed} | changes
+def result_of(seed: int, **changes: Any) -> Kept:
+    good: dict[str, Any] = {"violations": (), "pulses_true": seed}
+    return replace(lost(job(seed), Lost("x")), **good | changes)
 
 
 class Counting(Here):
@@ -130,7 +136,7 @@ def test_shards_add_up_to_the_whole(tmp_path: Path) -> None:
         run([job(seed) for seed in Shard(part, 2).seeds(1, 6)], shard, Counting())
     merged = Results(tmp_path / "merged")
     keys = merged.merge([tmp_path / "part1", tmp_path / "part2", tmp_path / "part2"])
-    assert keys == [result["key"] for result in whole]
+    assert keys == [result.key for result in whole]
     assert list(merged) == list(whole) == list(Results(tmp_path / "merged"))
     with pytest.raises(CampaignError, match="no results to merge"):
         merged.merge([tmp_path / "nothing"])
@@ -162,14 +168,15 @@ def test_results_of_different_code_are_not_added_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b"{}", "key: Field required"),
-        (b'{"key": "x"}', "code: Field required"),
+        (b"{}", "scenario: Field required"),
+        (b'{"key": "x"}', "scenario: Field required"),
         (b"what is this", "Invalid JSON"),
         (b"\xff\xfe", "Invalid JSON"),
         (b"", "Invalid JSON"),
         (json.dumps({"seed": "one"}).encode(), "seed: Input should be a valid integer"),
+        (json.dumps({"code": 1}).encode(), "code: Input should be a valid string"),
         (json.dumps({"wall_s": float("nan")}).encode(), "wall_s: Input should be a finite number"),
-        (json.dumps({"faults": [{"name": "x"}]}).encode(), "faults.0.fired: Field required"),
+        (json.dumps({"faults": [{"name": "x"}]}).encode(), "faults.0.index: Field required"),
         (json.dumps({"script": {"name": "x"}}).encode(), "script.duration_s: Field required"),
     ],
 )
@@ -197,21 +204,20 @@ def test_a_run_that_kills_its_workers_is_a_violation(tmp_path: Path) -> None:
 
     results = Results(tmp_path)
     (key,) = run([job(1)], results, Deadly())
-    assert results[key]["violations"][0]["invariant"] == "worker-lost"
+    assert results[key].violations[0].invariant == "worker-lost"
 
 
 # -- reports
 
 
-def violated() -> list[dict[str, Any]]:
-    broken = {"invariant": "host-alive", "at_us": 1_500_000, "text": "light <after> & silence"}
-    fault = {"name": "line-cut", "fired": 7, "begun": 1, "expected": True}
+def violated() -> list[Kept]:
+    broken = Violation("host-alive", 1_500_000, "light <after> & silence", 1_500_000)
+    fault = Report("line-cut", 0, {}, expected=False, active=False, begun=1, fired=7)
+    idle = replace(fault, expected=True, fired=0)
     return [
-        result_of(
-            1, began_us=1_000_000, violations=[broken], faults=[fault, fault | {"fired": 0}], faults_fired=1
-        ),
+        result_of(1, began_us=1_000_000, violations=(broken,), faults=(fault, replace(fault, fired=0))),
         result_of(2, excused={"shutter-closed": "why"}),
-        result_of(3, idle_faults=["line-cut"]),
+        result_of(3, faults=(idle,)),
     ]
 
 
@@ -242,8 +248,8 @@ def test_the_json_names_each_violation_with_its_seed(tmp_path: Path) -> None:
     assert (told["seeds"], told["violations"], told["faults_fired"], told["pulses"]) == (3, 1, 1, 6)
     assert told["violation_list"][0]["seed"] == 1
     assert told["code"] == code_hash()
-    assert told["faults"] == {"line-cut": {"injected": 2, "injected_that_fired": 1, "times_fired": 7}}
-    assert [path.name for path in write(tmp_path, runs, "t")] == ["report.json", "report.xml"]
+    assert told["faults"] == {"line-cut": {"injected": 3, "injected_that_fired": 1, "times_fired": 7}}
+    assert [path.name for path in write(tmp_path, runs, totals(runs), "t")] == ["report.json", "report.xml"]
     assert json.loads((tmp_path / "report.json").read_text()) == told
 
 
@@ -271,7 +277,7 @@ def test_a_violation_is_shrunk_and_its_file_shows_it_again(
     script = Script("noisy", 12.0, plan_text(series=[15]), operator="tireless", events=events, faults=faults)
     (made,) = jobs_of(script, [1], chaos=False)
     result = do(made)
-    assert "trigger-inhibited" in {one["invariant"] for one in result["violations"]}
+    assert "trigger-inhibited" in {one.invariant for one in result.violations}
     file = shrink_and_write(result, "trigger-inhibited", tmp_path / "violations")
     found = read_scenario(file)
     assert [event.do for event in found.script.events] == ["stop"]
@@ -295,7 +301,7 @@ def test_campaigns_keep_every_promise(pytestconfig: pytest.Config) -> None:
     script = Script("a treatment", 60.0, PLAN, operator="random")
     for made in jobs_of(script, range(1, 3_000 if soak else 4), chaos=True):
         result = do(made)
-        assert not result["violations"], made.seed
+        assert not result.violations, made.seed
 
 
 # -- the command

@@ -6,8 +6,9 @@ from functools import cache
 import pytest
 
 from rig.invariants import BY_NAME
+from rig.result import Result
 from rig.script import Script
-from rig.simulate import Result, simulate
+from rig.simulate import simulate
 from tests.rig.defects import DEFECTS, SEEDS, Defect
 from tests.rig.scenes import SCENES
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from protocols.frame import Frame, encode
+from protocols.frame import Decoder, Frame, encode
 from protocols.host_link import Answered, HostLink
 from protocols.interface import INTERFACE_HASH
 from protocols.messages import Beam, Connect, Connected, Handpiece, Heartbeat, Intent, Status
 from protocols.requests import (
     Arm,
     Grant,
+    Mode,
     ReadCapabilities,
     ReadCounters,
     ReadIdentity,
@@ -186,6 +187,38 @@ def test_each_session_has_its_own_numbers() -> None:
     ]
     found = ask_again(passed(*(frame for frames in sessions for frame in frames)), cold_laser(1))
     assert (found.alike, found.unlike) == (8, ())
+
+
+def test_numbers_of_an_earlier_session_say_nothing_in_the_next() -> None:
+    grant = (">wire", Frame(77, 1, GRANT))
+    first = (*connected(1, 4711), grant, *asked(cold_laser(5), 2, ReadMode(1)))
+    found = ask_again(
+        passed(*first, *connected(1, 4712), *asked(cold_laser(5), 1, ReadIdentity())), cold_laser(1)
+    )
+    assert (found.alike, found.unlike, found.left_out) == (4, (), 1)
+
+
+def test_every_connect_is_outside_all_sessions() -> None:
+    simulator, said, decoder = cold_laser(1), list[Frame](), Decoder()
+    receive = simulator.receive
+
+    def listening(data: bytes, now_us: int) -> None:
+        said.extend(one for one in decoder.feed(data) if isinstance(one, Frame))
+        receive(data, now_us)
+
+    simulator.receive = listening  # type: ignore[method-assign]  # an ear on the line
+    between = asked(cold_laser(5), 1, ReadMode(1))
+    assert ask_again(passed(*connected(1, 4711), *between, *connected(1, 4712)), simulator).unlike == ()
+    assert [type(one.message) for one in said] == [Connect, ReadMode, Connect]
+    assert [one.session != 0 for one in said] == [False, True, False]
+
+
+def test_an_answer_belongs_to_the_latest_of_equal_requests() -> None:
+    request, (kind, answer) = asked(cold_laser(5), 1, ReadMode(1))
+    assert isinstance(answer.message, Mode)
+    other = kind, replace(answer, message=replace(answer.message, index=2))
+    found = ask_again(passed(*connected(1), request, request, other), cold_laser(1))
+    assert [one.time_us for one in found.unlike] == [60_000]  # a frame each 20 ms: the request's second time
 
 
 def test_what_was_asked_twice_for_want_of_an_answer_has_one() -> None:

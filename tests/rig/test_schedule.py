@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from rig.campaign import disturbed
-from rig.player import HOST_EVENTS
-from rig.scenario import HOST_EVENTS as DECLARED
+from rig.player import Player
 from rig.scenario import parse_scenario
 from rig.schedule import random_events, random_faults
-from rig.script import Script
+from rig.script import HOST_EVENTS, OWN_FIELDS, Script
 from rig.stack import PLAN
 from rig.violation import as_toml
-from sim_device.faults import CATALOGUE
+from sim_device.faults import CATALOGUE, Trigger, compose
 
 SCRIPT = Script("anything", 60.0, PLAN, operator="random")
 SEEDS = range(1, 1000)
@@ -50,4 +49,12 @@ def test_every_schedule_is_a_scenario_file_that_reads_back_the_same(seed: int, t
 
 
 def test_what_scenarios_may_say_is_what_the_player_can_do() -> None:
-    assert set(DECLARED) == set(HOST_EVENTS)
+    for name in HOST_EVENTS:
+        assert callable(getattr(Player, name.replace("-", "_"))), name
+
+
+def test_the_parameters_of_every_fault_that_is_drawn_go_together() -> None:
+    every = {*OWN_FIELDS, *Trigger.model_fields}
+    for seed in range(5_000):
+        for fault in random_faults(seed, 60.0):
+            compose(fault["name"], {name: value for name, value in fault.items() if name not in every})

@@ -18,9 +18,10 @@ from rig.cli.simulate import simulate as command
 from rig.invariants import BY_NAME, Violation
 from rig.invariants.excuses import EXCUSES, bridged_by, excuse_of
 from rig.invariants.spells import Spell, Spells
+from rig.result import UNSEEN, Result
 from rig.scenario import read_scenario
 from rig.script import Happening, Script
-from rig.simulate import UNSEEN, Result, simulate
+from rig.simulate import simulate
 from rig.stack import PLAN, plan_text
 from sim_device.faults import CATALOGUE, FaultError
 from sim_device.firmware.core import Reference

@@ -11,7 +11,7 @@ import pytest
 from protocols.frame import Frame
 from protocols.messages import Status
 from rig.invariants.witness import Asked
-from rig.player import HOST_EVENTS, Player
+from rig.player import Player
 from rig.stack import PLAN, Stack, plan_text
 from rig.virtual_time import VirtualTimeLoop
 from safety.latches import LatchId
@@ -226,7 +226,7 @@ async def test_people_go_home_in_the_order_in_which_they_asked(monkeypatch: pyte
         finally:
             gone.append(number)
 
-    monkeypatch.setitem(HOST_EVENTS, "stop", wait_for_ever)
+    monkeypatch.setattr(Player, "stop", wait_for_ever)
     async with Stack() as stack:
         player = Player(stack, Asked(), PLAN)
         for _ in range(50):

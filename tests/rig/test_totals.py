@@ -1,11 +1,17 @@
 """What runs add up to."""
 
+from dataclasses import replace
+
 import pytest
 
-from rig.campaign import LOST, Totals, jobs_of, lost
+from rig.campaign import jobs_of, lost
+from rig.invariants import Violation
+from rig.result import LOST
 from rig.script import Script
 from rig.stack import PLAN
+from rig.totals import Totals
 from rig.workers import Lost
+from sim_device.faults import Report
 
 
 @pytest.mark.parametrize(
@@ -16,8 +22,9 @@ def test_a_campaign_is_good_when_nothing_was_violated_and_every_expected_fault_f
 ) -> None:
     (job,) = jobs_of(Script("quick", 5.0, PLAN), [1], chaos=False)
     total = Totals()
-    result = lost(job, Lost("it is good all the same"))
-    total.add(result | {"violations": []})
-    told = [{"invariant": name, "at_us": 0, "text": ""} for name in violated]
-    total.add(result | {"idle_faults": idle, "violations": told})
+    good_one = replace(lost(job, Lost("it is good all the same")), violations=())
+    total.add(good_one)
+    told = tuple(Violation(name, 0, "") for name in violated)
+    faults = tuple(Report(name, 0, {}, expected=True, active=False, begun=1, fired=0) for name in idle)
+    total.add(replace(good_one, faults=faults, violations=told))
     assert total.good is good

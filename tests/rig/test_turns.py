@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
-from rig.campaign import totals
+from rig.campaign import do, jobs_of
+from rig.result import Kept
 from rig.script import Script
 from rig.simulate import simulate
 from rig.stack import plan_text
+from rig.totals import totals
 from rig.virtual_time import VirtualTimeLoop
 
 SHORT = Script("short", 6.0, plan_text(series=[3]))
@@ -72,6 +76,8 @@ def test_a_run_tells_its_longest_turn_and_is_not_told_apart_by_it() -> None:
 
 
 def test_of_a_campaign_it_is_the_longest_of_all_and_older_results_have_none() -> None:
-    run = simulate(SHORT, 1, clock=lambda: 0.0).as_dict() | {"code": "aaaa"}
-    older = {name: value for name, value in run.items() if name != "turn_ms_max"}
-    assert totals([run | {"turn_ms_max": 3.0}, older, run | {"turn_ms_max": 2.0}]).turn_ms_max == 3.0
+    run = do(next(jobs_of(SHORT, [1], chaos=False)))
+    older = json.loads(run.line)
+    del older["turn_ms_max"]
+    longest = [replace(run, turn_ms_max=3.0), Kept.of_line(json.dumps(older)), replace(run, turn_ms_max=2.0)]
+    assert totals(longest).turn_ms_max == 3.0

@@ -54,18 +54,24 @@ def test_here_does_everything_in_order() -> None:
 
 
 def test_processes_do_everything_once() -> None:
-    assert dict(Processes(2).run(square, range(20))) == {n: n * n for n in range(20)}
+    workers = Processes(2)
+    assert dict(workers.run(square, range(20))) == {n: n * n for n in range(20)}
+    assert workers.workers_lost == 0
 
 
 def test_what_a_killed_worker_had_is_done_again(tmp_path: Path) -> None:
     jobs = [(str(tmp_path), number) for number in range(12)]
-    results = list(Processes(2).run(die_once, jobs))
+    workers = Processes(2)
+    results = list(workers.run(die_once, jobs))
+    assert workers.workers_lost == 1
     assert sorted(number for _, number in results if isinstance(number, int)) == list(range(12))
     assert (tmp_path / "died").exists()
 
 
 def test_a_job_that_kills_every_worker_is_given_up_and_the_others_are_done() -> None:
-    results = dict(Processes(1).run(die_always, range(2, 5)))
+    workers = Processes(1)
+    results = dict(workers.run(die_always, range(2, 5)))
+    assert workers.workers_lost == 3
     assert isinstance(results[3], Lost)
     assert (results[2], results[4]) == (2, 4)
 
@@ -109,6 +115,7 @@ def test_dask_does_everything_although_a_worker_is_killed(tmp_path: Path) -> Non
             if len(results) == FREE:
                 os.kill(int.from_bytes(beginners.read(PID_BYTES)), signal.SIGKILL)  # in the middle of its job
                 fcntl.flock(gate, fcntl.LOCK_UN)
+        assert dask.workers_lost == 1
     assert sorted(results) == list(range(40))
 
 

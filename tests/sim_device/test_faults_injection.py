@@ -50,7 +50,7 @@ def standing(simulator: Simulator) -> dict[str, Any]:
     found["plugged"] = simulator.wire.plugged
     found["vices"] = (simulator.wire.to_device.vices, simulator.wire.to_host.vices)
     found["foot"] = simulator.plant.foot.pressed
-    found["drift"] = simulator._drift_ppm
+    found["drift"] = simulator._clock.ppm
     return found
 
 
