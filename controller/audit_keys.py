@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from controller.store import Store, StoreError
+from controller.store import Store, StoreError, sync
 from safety.checkpoints import Signer, is_public_key
 
 _SECRET_BYTES: Final = 32  # an Ed25519 seed, RFC 8032
@@ -34,7 +34,7 @@ class AuditKeys:
         due = store.checkpoint_key()
         if self._next.exists():
             if _read(self._next).public == due:
-                self._next.replace(self.private)  # the rotation reached the audit, and was cut short then
+                _rename(self._next, self.private)  # the rotation reached the audit, and was cut short then
             else:
                 self._next.unlink()
         if not self.private.exists():
@@ -81,6 +81,12 @@ def _read(file: Path) -> Signer:
         ) from error
 
 
+def _rename(file: Path, target: Path) -> None:
+    """Give the file that name, for good: a new name is on disk once its folder is."""
+    file.replace(target)
+    sync(target.parent)
+
+
 def _write(file: Path, text: str, mode: int) -> None:
     """Write the file whole or not at all, on disk when this returns."""
     partial = file.with_name(file.name + ".partial")
@@ -91,7 +97,7 @@ def _write(file: Path, text: str, mode: int) -> None:
             stream.write(text + "\n")
             stream.flush()
             os.fsync(descriptor)
-        partial.replace(file)
+        _rename(partial, file)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise StoreError(

@@ -33,7 +33,7 @@ from controller.store.records import (
     moment,
     rfc3339,
 )
-from controller.store.store import Reader, Reads, Store
+from controller.store.store import Reader, Reads, Store, sync
 from controller.store.writer import StoreWriter
 
 __all__ = [
@@ -70,4 +70,5 @@ __all__ = [
     "counted_energy_mj",
     "moment",
     "rfc3339",
+    "sync",
 ]

@@ -49,9 +49,9 @@ class Reads(PeopleReads, JournalReads, CommandReads, PulseReads):
         try:
             os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
             self._copy_to(partial)
-            _sync(partial)
+            sync(partial)
             partial.rename(destination)
-            _sync(destination.parent)
+            sync(destination.parent)
         except OSError as error:
             raise StoreReadOnly(
                 f"cannot write {destination} [{error.strerror}]",
@@ -125,7 +125,8 @@ def _no_clock() -> datetime:
     raise AssertionError("a reader records nothing")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

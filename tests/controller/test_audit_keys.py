@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -47,6 +49,34 @@ def test_the_key_is_made_once_and_is_its_owners_alone(path: Path, keys: AuditKey
         "picolase.db.audit-key",
         "picolase.db.audit-key.pub",
     ]
+
+
+def test_a_key_keeps_its_name_when_the_power_fails(
+    path: Path, keys: AuditKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was given its name is sure to have it once its folder is on disk, and not before."""
+    done: list[str] = []
+    replace, fsync = os.replace, os.fsync
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        done.append("named")
+        replace(self, target)
+        return target
+
+    def noted_sync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    with Store.open(path, wall_clock=now) as store:
+        monkeypatch.setattr(Path, "replace", noted_replace)
+        monkeypatch.setattr(os, "fsync", noted_sync)
+        keys.signer(store)
+        assert done == ["file", "named", "folder"] * 2, "the private and the public one"
+        done.clear()
+        keys.rotate(store, "PL-1", actor="anna", now_us=1)
+        named = [index for index, what in enumerate(done) if what == "named"]
+        assert len(named) == 3, "the next one, in place of the old one, and the public one"
+        assert all(done[index + 1] == "folder" for index in named)
 
 
 def test_a_lost_public_key_is_written_again(path: Path, keys: AuditKeys) -> None:
