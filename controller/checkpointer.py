@@ -42,7 +42,7 @@ class Checkpointer:
         self._device = device
         self._now_us = now_us
         self._on_trouble = on_trouble
-        self._signed = -2  # the number of our last checkpoint; the first is due at once
+        self._signed: int | None = None  # the number of our last checkpoint; the first is due at once
         self._signed_us = 0
         self._failing = False
 
@@ -66,16 +66,20 @@ class Checkpointer:
             return
         try:
             self.head = await self._writer.run(Store.audit_head)
-            new = (-1 if self.head is None else self.head.index) - self._signed
-            late = self._now_us() - self._signed_us >= EVERY_US
-            first = self._signed < -1
-            if new >= EVERY_ENTRIES or (new > 0 and (sign or late or first)):
+            if self._due(sign=sign):
                 await self._sign(self._signer)
             self._failing = False
         except StoreError as error:
             if not self._failing:
                 self._failing = True
                 self._on_trouble(f"the audit could not be signed: {error}")
+
+    def _due(self, *, sign: bool) -> bool:
+        if self._signed is None:
+            return True
+        new = (-1 if self.head is None else self.head.index) - self._signed
+        late = self._now_us() - self._signed_us >= EVERY_US
+        return new >= EVERY_ENTRIES or (new > 0 and (sign or late))
 
     async def _sign(self, signer: Callable[[Store], Signer]) -> None:
         work = partial(_checkpoint, signer=signer, device=self._device(), now_us=self._now_us())

@@ -19,9 +19,8 @@ from protocols.frame import Decoder, Frame
 from protocols.messages import Stop
 
 LOOK_BACK_MS: Final = 1_000.0  # [C] what changed earlier than this did not trip it: statuses come each 100 ms
-SILENCE_MS: Final = (
-    150.0  # [D] a status comes each 100 ms at the least, each 50 ms when armed: two are missing
-)
+# [D] A status comes each 100 ms at the least, each 50 ms when armed: two are missing.
+SILENCE_MS: Final = 150.0
 
 _ARMED: Final = frozenset({"arming", "ready", "emitting"})
 _USUAL: Final = frozenset({"calibration", "rehearsal"})  # flags of a pulse that is as it was meant

@@ -344,7 +344,7 @@ QUESTIONS: Final = (
     Question(
         "subject",
         lambda _: "Pseudonym of the subject, never a name (nothing: none)",
-        lambda text: text.strip() or None,
+        _optional(_text),
         lambda _: "",
         of_service=False,
     ),

@@ -23,9 +23,8 @@ MOST_NM: Final = 1400.0  # taken with the band below it
 LEAST_S: Final = 1e-13
 MOST_S: Final = 3e4
 
-T_2_S: Final = (
-    10.0  # [P] point source: beyond it the eye's movements spread the heat, and pulses count no more
-)
+# [P] Point source: beyond it the eye's movements spread the heat, and pulses count no more.
+T_2_S: Final = 10.0
 EYE_APERTURE_M: Final = 7e-3  # [P] ICNIRP 2013 Table 8: the widest pupil
 SKIN_APERTURE_M: Final = 3.5e-3  # [P] ICNIRP 2013 Table 8
 
