@@ -15,6 +15,7 @@ from controller.fanout import LATEST, Fanout, Kind
 from controller.laser_link import LaserLink
 from controller.lease import Lease, Who
 from controller.operators import Logins
+from controller.plans import verdict
 from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
 from controller.session import Confirmed
@@ -23,7 +24,6 @@ from controller.tomlfile import TomlError
 from controller.treatment import Treatment
 from hal.outcomes import Done, Outcome, Refused
 from protocols.requests import Counters
-from safety.exposure_plan import plan_hazard
 from safety.latches import LatchId
 from safety.plan import TreatmentPlan
 from safety.reactions import Reaction
@@ -131,13 +131,7 @@ class Console:
             loaded, refused = self._treatment.check(text, file)
         except TomlError as error:
             raise Declined.for_file(error) from error
-        plan = loaded.plan
-        summary = asdict(plan) | {"service": plan.service, "planned_pulses": plan.pulses}
-        summary["sha256"] = loaded.sha256
-        if not refused:
-            summary["duration_s"] = plan.pulses / plan.rep_rate_hz
-        summary |= plan_hazard(plan)
-        return {"ok": not refused, "refusals": [asdict(one) for one in refused], "summary": summary}
+        return verdict(loaded, refused)
 
     # -- acting
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from controller.tomlfile import Table, parse
+from safety.exposure_plan import plan_hazard
 from safety.fluence import fluence_j_cm2
-from safety.plan import TreatmentPlan
+from safety.plan import PlanRefusal, TreatmentPlan
 from safety.presets import PRESETS
 
 HandpieceName = Literal["zoom", "fixed_6", "fixed_8", "fixed_10", "lens_array_6"]
@@ -171,3 +173,13 @@ def _line(key: str, value: object, comment: str) -> str:
 def _quoted(text: str) -> str:
     """A basic string of TOML: of printable text it is JSON's own."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def verdict(loaded: LoadedPlan, refused: Sequence[PlanRefusal]) -> dict[str, Any]:
+    """Whether a plan may be carried out, every reason against it, and its summary, as JSON knows them."""
+    plan = loaded.plan
+    summary = asdict(plan) | {"service": plan.service, "planned_pulses": plan.pulses, "sha256": loaded.sha256}
+    if not refused:
+        summary["duration_s"] = plan.pulses / plan.rep_rate_hz
+    summary |= plan_hazard(plan)
+    return {"ok": not refused, "refusals": [asdict(one) for one in refused], "summary": summary}

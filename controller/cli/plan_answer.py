@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,22 +75,11 @@ def _configured(app: App) -> bool:
 
 def check_alone(loaded: LoadedPlan) -> Answer:
     """The same answer as the daemon's, against the ceilings and the class of device with all its modules."""
-    from safety.exposure_plan import plan_hazard
+    from controller.plans import verdict
     from safety.limits import DEVICE_CLASS as DEVICE
     from safety.plan_check import check_plan
 
-    plan = loaded.plan
-    refused = check_plan(plan, DEVICE)
-    summary = asdict(plan) | {"service": plan.service, "planned_pulses": plan.pulses, "sha256": loaded.sha256}
-    if not refused:
-        summary |= {"duration_s": plan.pulses / plan.rep_rate_hz}
-    summary |= plan_hazard(plan)
-    return {
-        "checked_against": DEVICE_CLASS,
-        "ok": not refused,
-        "refusals": [asdict(one) for one in refused],
-        "summary": summary,
-    }
+    return {"checked_against": DEVICE_CLASS} | verdict(loaded, check_plan(loaded.plan, DEVICE))
 
 
 def _added(loaded: LoadedPlan) -> dict[str, Any]:
