@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from protocols.states import State
 from safety.supervisor import Supervisor
 
 AGAIN_S: Final = 1.0  # [C] after a reading or writing that failed
+OWED_S: Final = 5.0  # [C] the laser calls itself calibrated, and the host does not know since when
 FUTURE: Final = timedelta(minutes=5)  # [C] a clock that was set right by a little makes nothing unknown
 SOON: Final = 0.1  # [C] of its life: with 30 days, three before the end
 
@@ -61,7 +63,7 @@ class CalibrationKeeper:
         self._operator = operator
         self._wall_clock = wall_clock
         self._now_us = now_us
-        self._state: State | None = None
+        self._seen: Status | None = None  # the newest of this connection
         self._serial = ""
         self._why_not = "no laser is connected"
         self._expires_us = 0
@@ -70,13 +72,17 @@ class CalibrationKeeper:
 
     def connected(self, serial: str) -> None:
         """Another connection: what is in force is read with its first Status."""
-        self._serial, self._state = serial, None
+        self._serial, self._seen = serial, None
         self._forget("it was not read yet")
 
     def status(self, status: Status) -> None:
-        """Look again when the laser has just been connected, or comes out of CALIBRATING."""
-        before, self._state = self._state, status.state
-        if before is None or (before is State.CALIBRATING and status.state is not State.CALIBRATING):
+        """Look again after a connection, after CALIBRATING, and when the laser says otherwise than before."""
+        before, self._seen = self._seen, status
+        if (
+            before is None
+            or (before.state is State.CALIBRATING and status.state is not State.CALIBRATING)
+            or before.calibrated != status.calibrated
+        ):
             self._news.set()
 
     def tell(self) -> None:
@@ -94,7 +100,10 @@ class CalibrationKeeper:
     async def run(self) -> None:
         """Read and record what is in force whenever it may have changed, until cancelled."""
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                # What keeps the host from knowing may pass by itself: a clock that is set right.
+                async with asyncio.timeout(OWED_S if self._owed else None):
+                    await self._news.wait()
             self._news.clear()
             try:
                 again = not await self._look()
@@ -105,6 +114,11 @@ class CalibrationKeeper:
             if again:
                 await asyncio.sleep(AGAIN_S)
                 self._news.set()
+
+    @property
+    def _owed(self) -> bool:
+        """Whether the laser calls itself calibrated, and the host does not know since when."""
+        return self.record is None and self._seen is not None and self._seen.calibrated
 
     async def _look(self) -> bool:
         """Bring `record` up to date; False when the laser could not be read."""

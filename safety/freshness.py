@@ -117,6 +117,11 @@ class Freshness:
         at_us, _, text = reading
         return InputView(quality, now_us - at_us, text)
 
+    def why_bad(self, which: Input) -> str:
+        """What the newest reading said when it called the input bad; empty when it did not."""
+        _, ok, text = self._readings.get(which, _NEVER)
+        return "" if ok else text
+
     def qualities(self, now_us: int) -> Mapping[Input, Quality]:
         """The quality of every input; not to be changed."""
         if not self._from_us <= now_us <= self._to_us:

@@ -66,6 +66,7 @@ class Situation(NamedTuple):  # made for every message: a frozen dataclass takes
     reported_to: int | None = None
     behind: bool = False
     may_serve: bool = False  # the operator has the service role
+    why_bad: Callable[[Input], str] = lambda _: ""  # what was said of an input that was said to be bad
 
 
 def refusals(message: Message, situation: Situation) -> tuple[Reason, ...]:
@@ -317,7 +318,8 @@ def _ceiling(setpoint: Setpoint | StageSetpoint) -> Iterator[Reason]:
 
 
 def _input(s: Situation, which: Input) -> Reason:
-    return reason(FRESHNESS[which].reason, s.qualities.get(which, Quality.BAD).value)
+    quality, why = s.qualities.get(which, Quality.BAD).value, s.why_bad(which)
+    return reason(FRESHNESS[which].reason, f"{quality}: {why}" if why else quality)
 
 
 def _names(members: frozenset[Any]) -> str:

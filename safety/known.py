@@ -113,6 +113,7 @@ class Known:
             sequence.reported_to,
             sequence.behind,
             self.may_serve,
+            self.freshness.why_bad,
         )
 
     def view(self, now_us: int) -> SupervisorView:
