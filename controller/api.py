@@ -8,30 +8,63 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 
+from controller.body_limit import BodyLimit
+from controller.config import is_loopback
 from controller.console import Console
 from controller.declined import Declined
 from controller.lease import Who
 from controller.operators import NotAuthorised
 from controller.operators import Reason as LoginReason
+from controller.second import Second
 from controller.store import Role, StoreError
+from safety import checklist
 
-TEXT_MAX = 200_000  # [C] a plan of a thousand series is a tenth of that
+TEXT_MAX = 10_000  # [C] twice a plan of a thousand series; the worst text of it is read in 0.05 s
+BODY_MAX = 16 * TEXT_MAX  # [D] each character may be written as six, and the other fields take room
+NAME_MAX = 64
+NAMES_MAX = 100  # [C] the checklist has 14 items; a subject with so many grave effects is treated no more
 
 
 class Body(BaseModel):
     """Base of all request bodies: strict, nothing unknown."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _named(items: object) -> object:
+    """True and False are all items and none."""
+    return (list(checklist.ITEMS) if items else []) if isinstance(items, bool) else items
+
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+Items = Annotated[
+    list[Name],
+    Field(max_length=NAMES_MAX),
+    BeforeValidator(_named),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {
+                    "type": "array",
+                    "maxItems": NAMES_MAX,
+                    "items": {"type": "string", "minLength": 1, "maxLength": NAME_MAX},
+                },
+            ]
+        }
+    ),
+]
 
 
 class Login(Body):
@@ -48,13 +81,35 @@ class PlanText(Body):
     file: str = Field("plan", max_length=4096)
 
 
-class Confirmations(Body):
+class SecondPerson(Login):
+    """Who agrees to what needs two persons, by their own password."""
+
+
+class Agreed(Body):
+    """What may need the agreement of a second person."""
+
+    second: SecondPerson | None = Field(None, description="somebody else of the service role or above")
+
+    def given(self) -> Second | None:
+        """The second person, if one was given."""
+        return None if self.second is None else Second(self.second.name, self.second.password)
+
+
+NOBODY: Final = Agreed(second=None)
+
+
+class Confirmations(Agreed):
     """What the operator confirms in person before a session may arm."""
 
     eyewear_nm: int = Field(ge=0, le=2000, description="wavelength the eyewear worn is made for")
-    checklist: bool = Field(description="contraindications, site and eye protection checked")
+    checklist: Items = Field(description="the items of the checklist that are confirmed; true: all of them")
     service: bool = Field(
         False, description="service plan: beam into a dump or power meter, room controlled, eyewear worn"
+    )
+    course: list[Name] = Field(
+        default_factory=list,
+        max_length=NAMES_MAX,
+        description="matters of the subject's course that are confirmed, by the names of the refusal",
     )
 
 
@@ -81,9 +136,59 @@ class Switch(Body):
     on: bool
 
 
-def build_api(console: Console) -> FastAPI:
-    """The application; `console` does the work."""
-    api = FastAPI(title="picolase daemon", version="1", docs_url=None, redoc_url=None)
+class ReasonTold(BaseModel):
+    """One reason of a refusal."""
+
+    code: str
+    text: str
+    action: str
+
+
+class ProblemTold(BaseModel):
+    """One thing that is wrong with what was given."""
+
+    code: str
+    field: str
+    value: Any
+    allowed: str
+    source: str
+    action: str
+
+
+class Refusal(BaseModel):
+    """The body of every answer that is no 2xx."""
+
+    error: str
+    message: str
+    reasons: list[ReasonTold]
+    problems: list[ProblemTold]
+
+
+def build_api(console: Console, *, loopback_only: bool = False) -> FastAPI:
+    """The application; `console` does the work.
+
+    With `loopback_only` it answers, but for a STOP, only who calls this machine by a name of its own: a page
+    in a browser here whose own name was made to lead to this machine would else read and guess passwords.
+    """
+
+    async def called_by_its_name(request: Request) -> None:
+        if loopback_only and request.url.path != "/stop" and not _is_own_name(request.headers.get("host")):
+            text = "this port is for this machine alone and was called by another name"
+            raise Declined(403, "host", text, "use localhost or 127.0.0.1, or set api.allow_remote = true")
+
+    api = FastAPI(
+        title="picolase daemon",
+        version="1",
+        description="Looking, checking and stopping need no login; all else needs an operator's token.",
+        responses={
+            "4XX": {"model": Refusal, "description": "Refused; nothing was done."},
+            "503": {"model": Refusal, "description": "The records cannot be written or read."},
+        },
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(called_by_its_name)],
+    )
+    api.add_middleware(BodyLimit, most=BODY_MAX)
     _translate_errors(api)
 
     async def token_of(authorization: Annotated[str | None, Header()] = None) -> str | None:
@@ -93,7 +198,7 @@ def build_api(console: Console) -> FastAPI:
     Token = Annotated[str | None, Depends(token_of)]  # noqa: N806  # a type, if a local one
 
     async def who_of(token: Token) -> Who:
-        return Who(console.logins.require(token, Role.OPERATOR), token or "")
+        return await console.who(token, Role.OPERATOR)
 
     Asker = Annotated[Who, Depends(who_of)]  # noqa: N806
 
@@ -109,7 +214,10 @@ def build_api(console: Console) -> FastAPI:
     async def status() -> dict[str, Any]:
         return console.status()
 
-    @api.get("/watch", response_class=EventSourceResponse)
+    async def room_to_watch() -> None:
+        console.demand_room_to_watch()
+
+    @api.get("/watch", response_class=EventSourceResponse, dependencies=[Depends(room_to_watch)])
     async def watch() -> AsyncIterator[ServerSentEvent]:
         async for item in console.watch():
             yield ServerSentEvent(data=item)
@@ -121,16 +229,30 @@ def build_api(console: Console) -> FastAPI:
     @api.post("/sessions")
     async def open_session(body: NewSession, who: Asker) -> dict[str, Any]:
         return await console.open_session(
-            who, body.text, body.file, body.eyewear_nm, body.checklist, service=body.service
+            who,
+            body.text,
+            body.file,
+            body.eyewear_nm,
+            body.checklist,
+            service=body.service,
+            course=body.course,
+            second=body.given(),
         )
 
     @api.post("/sessions/resume")
     async def resume(body: Confirmations, who: Asker) -> dict[str, Any]:
-        return await console.resume_session(who, body.eyewear_nm, body.checklist, service=body.service)
+        return await console.resume_session(
+            who,
+            body.eyewear_nm,
+            body.checklist,
+            service=body.service,
+            course=body.course,
+            second=body.given(),
+        )
 
     @api.post("/sessions/abandon")
-    async def abandon(who: Asker) -> dict[str, Any]:
-        return await console.abandon_session(who)
+    async def abandon(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
+        return await console.abandon_session(who, second=body.given())
 
     @api.post("/arm")
     async def arm(who: Asker) -> dict[str, Any]:
@@ -157,8 +279,8 @@ def build_api(console: Console) -> FastAPI:
         return await console.aiming(who, body.on)
 
     @api.post("/resolve")
-    async def resolve(who: Asker) -> dict[str, Any]:
-        return await console.resolve(who)
+    async def resolve(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
+        return await console.resolve(who, second=body.given())
 
     return api
 
@@ -225,7 +347,7 @@ def _translate_errors(api: FastAPI) -> None:
             {
                 "code": found["type"],
                 "field": ".".join(str(part) for part in found["loc"][1:]) or "body",
-                "value": None if found["loc"][-1] == "password" else repr(found.get("input"))[:200],
+                "value": None if _secret(found) else repr(found.get("input"))[:200],
                 "allowed": found["msg"],
                 "source": "",
                 "action": "correct the request",
@@ -233,6 +355,20 @@ def _translate_errors(api: FastAPI) -> None:
             for found in error.errors()
         ]
         return _error(422, "request", "the request is not as the API describes it", problems=problems)
+
+
+def _is_own_name(host: str | None) -> bool:
+    try:
+        name = urlsplit(f"//{host or ''}").hostname
+    except ValueError:  # no name at all
+        return False
+    return name is not None and is_loopback(name)
+
+
+def _secret(found: Any) -> bool:
+    """Whether what was wrong may hold a password: one itself, a field that should be one, or a whole body."""
+    told = isinstance(found["input"], bool | int | float | str) and found["type"] != "extra_forbidden"
+    return not told or found["loc"][-1] in {"password", "second"}
 
 
 def _error(

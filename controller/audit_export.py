@@ -63,7 +63,7 @@ def _with_rest(lines: Iterable[bytes], rest: bytes) -> Iterator[bytes]:
 def _entry(line: bytes) -> AuditEntry | None:
     try:
         values = json.loads(line)
-    except ValueError:  # no JSON, or no UTF-8
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
         return None
     if not isinstance(values, dict) or {name: type(value) for name, value in values.items()} != _TYPES:
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.store import Store, StoreError, sync
+from controller.store.permissions import withdraw
 from safety.checkpoints import Signer, is_public_key
 
 _SECRET_BYTES: Final = 32  # an Ed25519 seed, RFC 8032
@@ -39,6 +40,7 @@ class AuditKeys:
                 self._next.unlink()
         if not self.private.exists():
             _write(self.private, self._new_secret(_SECRET_BYTES).hex(), 0o600)
+        withdraw(self.private, 0o077, "rotate the key if somebody else may have read it")
         signer = _read(self.private)
         if self.known() != signer.public:
             _write(self.public, signer.public, 0o644)

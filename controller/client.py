@@ -8,9 +8,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
+
+if TYPE_CHECKING:
+    from controller.second import Second
 
 NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody: the interface is plain HTTP on this machine, and loading the system's certificates takes
@@ -127,9 +130,11 @@ class Client:
         await self._http.__aexit__(kind, error, trace)
 
     async def login(self, name: str, password: str) -> Answer:
-        """Log in and stay so; returns token, name, role and idle_lock_s."""
+        """Log in and stay so; returns token, name, role, idle_lock_s, and the training that ends."""
         answer = await self._post("/login", {"name": name, "password": password})
-        self.token = str(answer["token"])
+        if not isinstance(answer.get("token"), str):
+            raise NotUnderstood(f"what answers at {self.endpoint} logs nobody in: it gave no token")
+        self.token = answer["token"]
         return answer
 
     async def logout(self) -> Answer:
@@ -147,19 +152,40 @@ class Client:
         return await self._post("/plan/check", {"text": text, "file": file})
 
     async def open_session(
-        self, text: str, file: str, eyewear_nm: int, *, checklist: bool, service: bool = False
+        self,
+        text: str,
+        file: str,
+        eyewear_nm: int,
+        *,
+        checklist: bool | Sequence[str],
+        service: bool = False,
+        course: Sequence[str] = (),
+        second: Second | None = None,
     ) -> Answer:
-        """Open a session for the plan; returns the session."""
-        body = {"text": text, "file": file} | _confirmed(eyewear_nm, checklist, service)
-        return await self._post("/sessions", body)
+        """Open a session for the plan; returns the session. `second`: who agrees to one without a foot.
 
-    async def resume_session(self, eyewear_nm: int, *, checklist: bool, service: bool = False) -> Answer:
+        `checklist`: the items that are confirmed, True for all; `course`: what stood against it in the
+        subject's course, by the names of the refusal with the code `course`.
+        """
+        confirmed = _confirmed(eyewear_nm, checklist, service, course)
+        return await self._post("/sessions", {"text": text, "file": file} | confirmed | _agreed(second))
+
+    async def resume_session(
+        self,
+        eyewear_nm: int,
+        *,
+        checklist: bool | Sequence[str],
+        service: bool = False,
+        course: Sequence[str] = (),
+        second: Second | None = None,
+    ) -> Answer:
         """Go on with what remains of the interrupted session; returns the session."""
-        return await self._post("/sessions/resume", _confirmed(eyewear_nm, checklist, service))
+        confirmed = _confirmed(eyewear_nm, checklist, service, course)
+        return await self._post("/sessions/resume", confirmed | _agreed(second))
 
-    async def abandon_session(self) -> Answer:
-        """End the unfinished session for good; returns it."""
-        return await self._post("/sessions/abandon")
+    async def abandon_session(self, second: Second | None = None) -> Answer:
+        """End the unfinished session for good; returns it. `second`: who agrees, if it is not your own."""
+        return await self._post("/sessions/abandon", _agreed(second))
 
     async def arm(self) -> Answer:
         """Bring the laser to READY; returns outcome, reasons, text."""
@@ -185,9 +211,12 @@ class Client:
         """Acknowledge these latches by name and instance; returns cleared, kept, outcome."""
         return await self._post("/ack", {"latches": [dict(latch) for latch in latches]})
 
-    async def resolve(self) -> Answer:
-        """Settle what is uncertain by the laser's own counters; returns settled, open."""
-        return await self._post("/resolve")
+    async def resolve(self, second: Second | None = None) -> Answer:
+        """Settle what is uncertain by the laser's own counters; returns settled, open.
+
+        `second`: who agrees to giving up pulses that have no record.
+        """
+        return await self._post("/resolve", _agreed(second))
 
     async def watch(self) -> AsyncGenerator[Answer, None]:
         """Yield what happens, as it happens; ends only by `NotReachable` when the daemon goes away.
@@ -211,8 +240,10 @@ class Client:
         except httpx.ReadTimeout as error:
             gone = f"the daemon has said nothing for {SILENCE_S:.0f} s"
             raise NotReachable(gone) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise NotReachable(gone) from error
+        except UnicodeError as error:
+            raise NotUnderstood(f"the daemon's stream is no text: {error}") from error
         raise NotReachable(gone)
 
     async def _get(self, path: str) -> Answer:
@@ -220,7 +251,7 @@ class Client:
             return self._object(await self._http.get(path, headers=self._headers()))
         except httpx.TimeoutException as error:
             raise NotReachable(f"the daemon at {self.endpoint} does not answer") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._not_reachable(error) from error
 
     async def _post(
@@ -231,7 +262,7 @@ class Client:
             response = await self._http.post(path, json=body or {}, headers=self._headers(), timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise self._not_reachable(error) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise NoAnswer(
                 f"{path.removeprefix('/')} was sent to the daemon and no answer came "
                 f"({type(error).__name__}): whether it was done is not known"
@@ -251,7 +282,7 @@ class Client:
         """The JSON object of a good answer; raises what an error answer means."""
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if response.is_success and isinstance(answer, dict):
             return answer
@@ -260,26 +291,39 @@ class Client:
                 response.status_code,
                 str(answer.get("error", "")),
                 answer["message"],
-                answer.get("reasons") or (),
-                answer.get("problems") or (),
+                _listed(answer.get("reasons")),
+                _listed(answer.get("problems")),
             )
         if httpx.codes.is_server_error(response.status_code):
             text = f"the daemon failed at this request (HTTP {response.status_code}); its log says why"
             raise ApiRefusal(response.status_code, "server", text)
         raise NotUnderstood(
             f"what answers at {self.endpoint} is no picolase daemon, or one of another version "
-            f"(HTTP {response.status_code}): {response.text[:200]!r}"
+            f"(HTTP {response.status_code}): {response.content[:200].decode(errors='replace')!r}"
         )
 
     def _event(self, data: str) -> Answer:
         try:
             event = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotUnderstood(f"the daemon's stream is not understood: {data[:200]!r}") from error
         if not isinstance(event, dict):
             raise NotUnderstood(f"the daemon's stream is not understood: {data[:200]!r}")
         return event
 
 
-def _confirmed(eyewear_nm: int, checklist: bool, service: bool) -> dict[str, Any]:
-    return {"eyewear_nm": eyewear_nm, "checklist": checklist} | ({"service": True} if service else {})
+def _listed(told: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; of anything else none."""
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _agreed(second: Second | None) -> dict[str, Any]:
+    return {} if second is None else {"second": {"name": second.name, "password": second.password}}
+
+
+def _confirmed(
+    eyewear_nm: int, checklist: bool | Sequence[str], service: bool, course: Sequence[str]
+) -> dict[str, Any]:
+    items = checklist if isinstance(checklist, bool) else list(checklist)
+    body: dict[str, Any] = {"eyewear_nm": eyewear_nm, "checklist": items}
+    return body | ({"service": True} if service else {}) | ({"course": list(course)} if course else {})

@@ -90,10 +90,15 @@ class ApiConfig(Table):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8755, ge=1, le=65_535, description="TCP port to listen on.")
 
+    @property
+    def loopback_only(self) -> bool:
+        """Whether it is a TCP port that nobody but this machine is meant to reach."""
+        return self.socket is None and not self.allow_remote
+
     @field_validator("host")
     @classmethod
     def _stays_local(cls, host: str, info: ValidationInfo) -> str:
-        if not info.data.get("allow_remote", True) and not _is_loopback(host):
+        if not info.data.get("allow_remote", True) and not is_loopback(host):
             raise ValueError("lets other machines connect; use '127.0.0.1', or set api.allow_remote = true")
         return host
 
@@ -123,8 +128,15 @@ class MqttConfig(Table):
     key_file: FilePath | None = Field(None, description="Key of that certificate.", examples=["laser.key"])
     telemetry_hz: float = Field(1.0, ge=0.1, le=10.0, description="Samples a second.")
     allow_stop: bool = Field(
-        False, description="Whether cmd/stop may stop the laser; there is no other command."
+        False, description="Whether cmd/stop may stop the laser: not there yet, so only false."
     )
+
+    @field_validator("allow_stop")
+    @classmethod
+    def _is_not_there(cls, allow_stop: bool) -> bool:
+        if allow_stop:  # nobody may rely on a stop that nobody hears
+            raise ValueError("nothing listens to cmd/stop yet; stop by `picolase stop` or the hardware stop")
+        return allow_stop
 
     @field_validator("password_file")
     @classmethod
@@ -253,7 +265,8 @@ def example_toml() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is this machine's own and leads nowhere else."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

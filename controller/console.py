@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import asdict
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -18,12 +17,15 @@ from controller.operators import Logins
 from controller.plans import verdict
 from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
+from controller.second import Override, Second, TwoPersons
 from controller.session import Confirmed
 from controller.store import CommandOutcome, EventKind, Role, Severity, Store, StoreWriter
 from controller.tomlfile import TomlError
+from controller.training import ending
 from controller.treatment import Treatment
 from hal.outcomes import Done, Outcome, Refused
-from protocols.requests import Counters
+from protocols.requests import Counters, Trigger
+from protocols.timing import SECOND
 from safety.latches import LatchId
 from safety.plan import TreatmentPlan
 from safety.reactions import Reaction
@@ -33,6 +35,7 @@ REPORT_S: Final = 1.0  # the stream tells everything at least once a second, so 
 WATCHED: Final = {Kind.STATE: LATEST, Kind.TELEMETRY: LATEST, Kind.PULSE: 256, Kind.EVENT: 256}
 
 WATCHER: Final = "watcher"
+WATCHERS_MAX: Final = 32  # [C] each costs the loop a report for each news; nobody needs a login to watch
 
 _WORDS: Final = {
     CommandOutcome.DONE: "done",
@@ -59,9 +62,7 @@ class Console:
         reporter: Reporter,
         fanout: Fanout,
         react: Callable[[list[Reaction]], None],
-        wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
-        idle_lock_s: int,
     ) -> None:
         self.logins = logins
         self._writer = writer
@@ -74,22 +75,28 @@ class Console:
         self._reporter = reporter
         self._fanout = fanout
         self._react = react
-        self._wall_clock = wall_clock
         self._now_us = now_us
-        self._idle_lock_s = idle_lock_s
+        self._two_persons = TwoPersons(writer, logins, now_us)
 
     # -- people
 
     async def login(self, name: str, password: str) -> dict[str, Any]:
-        """A token for whoever knows the password."""
+        """A token for whoever knows the password, and which of their trainings end."""
         token = await self.logins.login(name, password)
         operator = self.logins.require(token, Role.VIEWER)
         return {
             "token": token,
             "name": operator.name,
             "role": operator.role.value,
-            "idle_lock_s": self._idle_lock_s,
+            "idle_lock_s": self.logins.idle_lock_us // SECOND,
+            "training": ending(operator, self.logins.today()),
         }
+
+    async def who(self, token: str | None, role: Role) -> Who:
+        """Who holds the token, by what is on record of them now, if they have the role."""
+        self.logins.require(token, Role.VIEWER, in_use=False)  # nobody unknown makes the disk work
+        await self.logins.refresh()
+        return Who(self.logins.require(token, role), token or "")
 
     def logout(self, token: str | None) -> dict[str, Any]:
         """Forget the token, and the lease that it held."""
@@ -106,6 +113,12 @@ class Console:
     def status(self) -> dict[str, Any]:
         """Everything the daemon knows now."""
         return self._reporter.report()
+
+    def demand_room_to_watch(self) -> None:
+        """Raises Declined when as many watch as the loop can bear."""
+        if sum(feed.name == WATCHER for feed in self._fanout.subscriptions) >= WATCHERS_MAX:
+            text = f"{WATCHERS_MAX} watch already"
+            raise Declined(429, "watchers", text, "end one of them, or ask for the status instead")
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:
         """What happens, as it happens; the whole status on each change and each second."""
@@ -136,31 +149,55 @@ class Console:
     # -- acting
 
     async def open_session(
-        self, who: Who, text: str, file: str, eyewear_nm: int, checklist: bool, *, service: bool = False
+        self,
+        who: Who,
+        text: str,
+        file: str,
+        eyewear_nm: int,
+        checklist: bool | Collection[str],
+        *,
+        service: bool = False,
+        course: Collection[str] = (),
+        second: Second | None = None,
     ) -> dict[str, Any]:
-        """Take a new plan in hand; `service` confirms what a service plan needs instead of the checklist."""
+        """Take a new plan in hand; `service` confirms what a service plan needs instead of the checklist.
+
+        `checklist` names the items that are confirmed (True: all), `course` what stood against it in the
+        subject's course.
+        """
         self._take_lease(who)
-        fit = partial(self._demand_fitness, who)
+        fit = partial(self._demand_fitness_to_begin, who, second)
         try:
-            confirmed = Confirmed(eyewear_nm, checklist, service)
+            confirmed = Confirmed.of(eyewear_nm, checklist, service, course)
             session = await self._treatment.open(who.name, text, file, confirmed, fit=fit)
         except TomlError as error:
             raise Declined.for_file(error) from error
         return session_report(session) or {}
 
     async def resume_session(
-        self, who: Who, eyewear_nm: int, checklist: bool, *, service: bool = False
+        self,
+        who: Who,
+        eyewear_nm: int,
+        checklist: bool | Collection[str],
+        *,
+        service: bool = False,
+        course: Collection[str] = (),
+        second: Second | None = None,
     ) -> dict[str, Any]:
         """Take the unfinished plan in hand again."""
         self._take_lease(who)
-        fit = partial(self._demand_fitness, who)
-        confirmed = Confirmed(eyewear_nm, checklist, service)
+        fit = partial(self._demand_fitness_to_begin, who, second)
+        confirmed = Confirmed.of(eyewear_nm, checklist, service, course)
         session = await self._treatment.resume(who.name, confirmed, fit=fit)
         return session_report(session) or {}
 
-    async def abandon_session(self, who: Who) -> dict[str, Any]:
-        """End the unfinished session for good."""
+    async def abandon_session(self, who: Who, *, second: Second | None = None) -> dict[str, Any]:
+        """End the unfinished session for good; somebody else's needs a second person."""
         self._take_lease(who)
+        unfinished = await self._writer.run(Store.resumable_session, self._treatment.serial)
+        if unfinished is not None and unfinished.operator != who.name:
+            about = {"session_id": unfinished.id, "operator": unfinished.operator}
+            await self._two_persons.demand(who, second, Override.ABANDON, about)
         record = await self._treatment.abandon(who.name)
         return {
             "id": record.id,
@@ -221,13 +258,19 @@ class Console:
                 self._note(who, text, Severity.INFO)
         return {"cleared": cleared, "kept": kept, "outcome": "refused" if kept else "done"}
 
-    async def resolve(self, who: Who) -> dict[str, Any]:
-        """Settle what is uncertain by the device's own books, and give up pulses that can never be told."""
+    async def resolve(self, who: Who, *, second: Second | None = None) -> dict[str, Any]:
+        """Settle what is uncertain by the device's own books, and give up pulses that can never be told.
+
+        That the device itself has forgotten pulses which are not on record needs a second person to accept.
+        """
         self._take_lease(who)
         laser = self._commands.laser
         counters = await laser.counters() if laser is not None else None
         if isinstance(counters, Done):
             self._demand_same_life(counters.value)
+            if lost := self._recorder.gap(counters.value.acknowledged):
+                about = {"pulses": lost, "up_to": counters.value.acknowledged}
+                await self._two_persons.demand(who, second, Override.GIVE_UP_PULSES, about)
             await self._give_up_lost(who, counters.value)
         settled = await self._commands.settle(who.name)
         return {"settled": settled, "open": list(self._commands.uncertain)}
@@ -238,6 +281,11 @@ class Console:
         """Whoever commanded goes: what they armed is not handed on."""
         self._react(self._supervisor.operator_present(None, self._now_us()))
 
+    async def _demand_fitness_to_begin(self, who: Who, second: Second | None, plan: TreatmentPlan) -> None:
+        await self._demand_fitness(who, plan)
+        if plan.fired_by is Trigger.INTERNAL:
+            await self._two_persons.demand(who, second, Override.NO_FOOT, {"plan": plan.name})
+
     async def _demand_fitness(self, who: Who, plan: TreatmentPlan) -> None:
         """Whoever begins is still an operator, with the role and the training for it; raises Declined."""
         operator = await self._writer.run(Store.operator, who.name)
@@ -247,7 +295,7 @@ class Console:
             text = f"a service plan needs the service role, {who.name} is {operator.role.value}"
             action = "log in as somebody who has it; a treatment plan needs no service role"
             raise Declined(403, "operator.service", text, action)
-        if not operator.trained(plan.wavelength_nm, self._wall_clock()):
+        if not operator.trained(plan.wavelength_nm, self.logins.today()):
             text = f"{who.name} has no training for {plan.wavelength_nm} nm on record, or it has expired"
             action = f"after the training: picolase user train {who.name} {plan.wavelength_nm}"
             raise Declined(403, "operator.training", text, action)

@@ -30,7 +30,7 @@ from controller.housekeeping import Housekeeper
 from controller.laser_link import LaserLink
 from controller.lease import Lease
 from controller.listening import listen
-from controller.mqtt import MqttHealth, MqttPublisher, StoreOutbox
+from controller.mqtt import MqttPublisher, StoreOutbox
 from controller.operators import Logins
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
@@ -147,6 +147,7 @@ class Daemon:
             self.writer,
             new_token=new_token,
             now_us=now_us,
+            wall_clock=wall_clock,
             match=password_match,
             idle_lock_us=config.safety.idle_lock_s * SECOND,
         )
@@ -192,7 +193,8 @@ class Daemon:
             link=self.link,
             calibrations=self.calibrations,
             lease=lambda: self.lease.report(now_us()),
-            mqtt=self._mqtt_health,
+            people=self.logins.report,
+            mqtt=lambda: self.mqtt.health if self.mqtt else None,
             wall_clock=wall_clock,
             now_us=now_us,
         )
@@ -216,9 +218,7 @@ class Daemon:
             reporter=self.reporter,
             fanout=self.fanout,
             react=self._react,
-            wall_clock=wall_clock,
             now_us=now_us,
-            idle_lock_s=config.safety.idle_lock_s,
         )
         self._reconnect = Reconnect(
             config.device.url,
@@ -259,7 +259,9 @@ class Daemon:
                     "checkpoints": self.checkpointer.run(),
                 }
                 if api is not None:
-                    tasks["api"] = serve(build_api(self.console), api)
+                    tasks["api"] = serve(
+                        build_api(self.console, loopback_only=self._config.api.loopback_only), api
+                    )
                 running = [
                     group.create_task(self._watched(name, work), name=name) for name, work in tasks.items()
                 ]
@@ -395,6 +397,3 @@ class Daemon:
         _log.log(level, "%s", text)
         self.blackbox.note("event", text)
         self.recorder.event(Event(kind, severity, text, "daemon", now_us(), body or {}))
-
-    def _mqtt_health(self) -> MqttHealth | None:
-        return self.mqtt.health if self.mqtt else None

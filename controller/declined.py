@@ -43,7 +43,7 @@ class Declined(Exception):
             {
                 "code": "file",
                 "field": problem.path,
-                "value": problem.value,
+                "value": problem.plain_value,
                 "allowed": problem.allowed,
                 "source": "form of the file" if problem.line is None else f"line {problem.line} of the file",
                 "action": problem.action,

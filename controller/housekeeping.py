@@ -17,6 +17,7 @@ from controller.store import Role, Store, StoreError, StoreWriter
 from controller.telling import Teller
 from controller.treatment import Treatment
 from hal.time import now_us
+from protocols.requests import Trigger
 from protocols.timing import SECOND
 from safety.reactions import Reaction
 from safety.supervisor import Supervisor
@@ -57,9 +58,23 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Each second, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_people(), name="people")
+            group.create_task(self._keep_house(), name="house")
+
+    async def _watch_people(self) -> None:
+        """A loop of its own: a disk that does not answer must not keep an idle login."""
         while True:
-            if not self._still_logged_in(now_us(), in_use=False):
-                self._react(self._supervisor.operator_present(None, now_us()))
+            try:
+                await self._logins.refresh()
+            except StoreError as error:
+                self._commands.store_failed(error)
+            self._disarm_without_operator()
+            await asyncio.sleep(EVERY_S)
+
+    async def _keep_house(self) -> None:
+        while True:
+            self._disarm_without_operator()
             self._calibrations.tell()
             self._teller.refresh()
             try:
@@ -71,9 +86,15 @@ class Housekeeper:
 
     def pulse_is_use(self) -> None:
         """A foot on the switch is a person at the laser: the login that holds the lease is in use."""
-        at_us = now_us()
+        session, at_us = self._treatment.session, now_us()
+        if session is not None and session.plan.fired_by is not Trigger.FOOT:
+            return
         if self._still_logged_in(at_us, in_use=True):
             self._lease.renew(at_us)
+
+    def _disarm_without_operator(self) -> None:
+        if not self._still_logged_in(now_us(), in_use=False):
+            self._react(self._supervisor.operator_present(None, now_us()))
 
     def _still_logged_in(self, at_us: int, *, in_use: bool) -> bool:
         """Whether somebody holds the lease by a login that is not idle; takes the lease from one that is."""

@@ -1,7 +1,7 @@
 """Who may do what: making operators, logging in, staying logged in.
 
 Times here are monotonic (REQ-049): neither a step of the wall clock nor a restart shortens a lock-out. Only
-the end of a training is a date.
+the end of a training is a date, see `controller.training`.
 """
 
 import asyncio
@@ -10,11 +10,14 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from controller.store import OperatorRecord, Role, Store, StoreWriter
+from controller.training import Today, people_report
 
 FAILURES_ALLOWED = 5
 LOCK_OUT_US = 300_000_000
@@ -127,20 +130,33 @@ class Logins:
         *,
         new_token: Callable[[], str],
         now_us: Callable[[], int],
+        wall_clock: Callable[[], datetime],
         match: Callable[[str, str], Awaitable[bool]] | None = None,
         idle_lock_us: int = IDLE_LOCK_US,
     ) -> None:
+        self.today = Today(wall_clock, now_us)
+        self.idle_lock_us = idle_lock_us
+        self._people: list[OperatorRecord] | None = None  # as last read; None: not yet
         self._writer = writer
         self._new_token = new_token
         self._now_us = now_us
         self._match = match or _match_in_thread
-        self._idle_lock_us = idle_lock_us
         self._logins: dict[str, _Login] = {}
         self._locked_until_us: dict[str, int] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def login(self, name: str, password: str) -> str:
         """Return a token for the operator, or raise `NotAuthorised`; both are audited for known operators."""
+        operator = await self.prove(name, password)
+        self._forget_idle()
+        token = self._new_token()
+        self._logins[token] = _Login(operator, self._now_us())
+        return token
+
+    async def prove(
+        self, name: str, password: str, *, purpose: Literal["login", "second"] = "login"
+    ) -> OperatorRecord:
+        """Return who this is, or raise `NotAuthorised`; audited as `purpose`, and counted to the lock-out."""
         async with self._one_at_a_time:
             operator = await self._writer.run(Store.operator, name)
             failures = 0 if operator is None else self._failures_that_count(operator)
@@ -154,14 +170,34 @@ class Logins:
             if failures >= FAILURES_ALLOWED:
                 self._locked_until_us[name] = self._now_us() + LOCK_OUT_US
             await self._writer.run(
-                Store.note_login, name, accepted=accepted, failed_logins=failures, now_us=self._now_us()
+                Store.note_login,
+                name,
+                accepted=accepted,
+                failed_logins=failures,
+                purpose=purpose,
+                now_us=self._now_us(),
             )
             if not accepted:
                 raise NotAuthorised(Reason.WRONG)
-        self._forget_idle()
-        token = self._new_token()
-        self._logins[token] = _Login(operator, self._now_us())
-        return token
+        return operator
+
+    async def refresh(self) -> None:
+        """Read the people anew: who was barred or got another password is logged out, a role holds at once.
+
+        They are changed by other processes, on this machine. Raises StoreError, with nothing changed.
+        """
+        self._people = await self._writer.run(Store.operators)
+        people = {operator.name: operator for operator in self._people if operator.active}
+        for token, login in list(self._logins.items()):
+            operator = people.get(login.operator.name)
+            if operator is None or operator.password_hash != login.operator.password_hash:
+                del self._logins[token]
+            else:
+                login.operator = operator
+
+    def report(self) -> dict[str, Any] | None:
+        """The people as the status tells of them; None before they were read."""
+        return None if self._people is None else people_report(self._people, self.today())
 
     def require(self, token: str | None, role: Role, *, in_use: bool = True) -> OperatorRecord:
         """Return who holds the token if they have the role, or raise `NotAuthorised`.
@@ -199,7 +235,7 @@ class Logins:
         return 0
 
     def _is_idle(self, login: _Login, now_us: int) -> bool:
-        return now_us - login.used_us >= self._idle_lock_us
+        return now_us - login.used_us >= self.idle_lock_us
 
     def _forget_idle(self) -> None:
         now_us, logins = self._now_us(), self._logins.items()

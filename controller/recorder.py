@@ -167,9 +167,13 @@ class Recorder:
         if acknowledge is not None and self._through:
             acknowledge(self._through)
 
+    def gap(self, through: int) -> int:
+        """How many of the numbers up to `through` have no record."""
+        return max(0, through - self._through) - sum(number <= through for number in self._beyond)
+
     def accept_gap(self, through: int) -> int:
         """Give up the numbers up to `through` that have no record; returns how many that are."""
-        given_up = max(0, through - self._through) - sum(number <= through for number in self._beyond)
+        given_up = self.gap(through)
         self._through = max(self._through, through)
         self._beyond = {number for number in self._beyond if number > through}
         self._advance([])

@@ -38,6 +38,7 @@ class Reporter:
         link: LaserLink,
         calibrations: CalibrationKeeper,
         lease: Callable[[], dict[str, Any] | None],
+        people: Callable[[], dict[str, Any] | None],
         mqtt: Callable[[], MqttHealth | None],
         wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
@@ -53,6 +54,7 @@ class Reporter:
         self._link = link
         self._calibrations = calibrations
         self._lease = lease
+        self._people = people
         self._mqtt = mqtt
         self._wall_clock = wall_clock
         self._now_us = now_us
@@ -89,6 +91,7 @@ class Reporter:
             },
             "session": session_report(self._treatment.session or self._treatment.last),
             "lease": self._lease(),
+            "people": self._people(),
             "books": asdict(self._recorder.books),
             "uncertain": [
                 {"id": known_as, "kind": kind, "text": "its outcome is not known"}

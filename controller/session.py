@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
 from controller.store import PulseRecord, SessionRecord
 from hal.laser_values import CommittedSetPoint
@@ -11,6 +12,8 @@ from protocols.messages import Status
 from protocols.refusals import Reason
 from protocols.states import State
 from protocols.timing import SECOND
+from safety import checklist
+from safety.courses import Matter
 from safety.limits import DeviceLimits
 from safety.plan import TreatmentPlan
 
@@ -25,17 +28,30 @@ SERVICE_CONDITIONS: Final = (
 )
 """What whoever serves the laser confirms before light that is for no person. [C] Usual for class 4 lasers."""
 
+_SERVICE_ITEMS: Final = dict(
+    zip(("service_beam", "service_room", "service_eyewear"), SERVICE_CONDITIONS, strict=True)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What was confirmed in person: eyewear, and the checklist of a treatment or of a service."""
+    """What was confirmed in person: eyewear, the checklist or a service's list, matters of a course."""
 
     eyewear_nm: int
-    checklist: bool = False
+    checklist: frozenset[str] = frozenset()  # keys of `safety.checklist.ITEMS`
     service: bool = False
+    course: frozenset[str] = frozenset()  # names of `safety.courses.Matter`
+
+    @classmethod
+    def of(
+        cls, eyewear_nm: int, items: bool | Collection[str], service: bool, course: Collection[str] = ()
+    ) -> Self:
+        """As it is asked for; True are all items of the checklist."""
+        named = (checklist.ITEMS if items else ()) if isinstance(items, bool) else items
+        return cls(eyewear_nm, frozenset(named), service, frozenset(course))
 
     def missing(self, plan: TreatmentPlan) -> list[Reason]:
-        """Every reason why the plan may not be begun on this."""
+        """Every reason why the plan may not be begun on this; of the course the records know more."""
         reasons = []
         if self.eyewear_nm != plan.wavelength_nm:
             worn, wanted = f"{self.eyewear_nm} nm", f"the plan's wavelength is {plan.wavelength_nm} nm"
@@ -45,11 +61,21 @@ class Confirmed:
         if plan.service and not self.service:
             text = "the conditions of a service are not confirmed"
             reasons.append(Reason("confirm.service", text, "; ".join(SERVICE_CONDITIONS)))
-        if not plan.service and not self.checklist:
-            text = "the checklist is not confirmed"
-            action = "go through contraindications, site and eye protection"
-            reasons.append(Reason("confirm.checklist", text, action))
+        if not plan.service:
+            reasons += checklist.reasons(self.checklist)
         return reasons
+
+    def record(self, plan: TreatmentPlan, matters: Iterable[Matter]) -> dict[str, Any]:
+        """What goes on record, in words that stand without this version: item by item, by its name.
+
+        For a plan that nothing is missing for; `matters` are those of the course that stood against it.
+        """
+        items = {key: item.statement for key, item in checklist.ITEMS.items() if key in self.checklist}
+        return {
+            "eyewear_nm": self.eyewear_nm,
+            "items": _SERVICE_ITEMS if plan.service else items,
+            "course": {matter.name: matter.text for matter in matters},
+        }
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from controller.store import CalibrationRecord, PulseRecord, Reader, SessionRecord, moment, rfc3339
 from controller.summary import Spread
 from safety.audit import AuditEntry, Head
+from safety.courses import Effect
 
 UNTOLD: Final = frozenset({"pulse", "checkpoint", "command.begin"})
 """What the log leaves out: pulses have their own part, a command its outcome."""
@@ -22,10 +23,12 @@ _OPAQUE: Final = frozenset({"session_id", "setpoint_hash", "permit_id"})
 _WORDS: Final = {
     "session.open": "The session was opened",
     "session.interrupted": "The session was interrupted",
+    "session.confirmed": "Was confirmed in person",
     "session.done": "The session was done",
     "session.abandoned": "The session was abandoned",
     "calibration": "A calibration was recorded",
     "login": "Logged in",
+    "second": "Gave their password as the second person",
     "incident": "The last 30 s were kept as an incident",
 }
 
@@ -43,12 +46,26 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What somebody confirmed before the session began or went on: items by name, and in words."""
+
+    index: int
+    when: datetime
+    actor: str
+    eyewear_nm: str
+    items: Mapping[str, str]
+    course: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReport:
     """Everything about a session; `head` is the audit at its end, or as it is now for one that goes on."""
 
     session: SessionRecord
     kind: str  # treatment or service
     pulses: tuple[PulseRecord, ...]
+    effects: tuple[Effect, ...]
+    confirmed: tuple[Confirmation, ...]
     log: tuple[Happening, ...]
     incidents: tuple[str, ...]
     calibration: CalibrationRecord | None
@@ -73,14 +90,12 @@ class SessionReport:
 
     @property
     def confirmations(self) -> tuple[str, ...]:
-        """Who confirmed what, by the entries of the audit that only a confirmation leads to."""
-        wavelength = f"{self.session.plan.get('wavelength_nm', '?')} nm"
+        """Who confirmed what and when, each in a sentence."""
         what = "the conditions of a service" if self.kind == "service" else "the checklist"
         return tuple(
-            f"{line.actor} confirmed eyewear for {wavelength} and {what}, {rfc3339(line.when)} (audit entry "
-            f"{line.index})"
-            for line in self.log
-            if line.kind == "session.open"
+            f"{one.actor} confirmed eyewear for {one.eyewear_nm} nm and {what}, {rfc3339(one.when)} "
+            f"(audit entry {one.index})"
+            for one in self.confirmed
         )
 
     def plain(self) -> dict[str, Any]:
@@ -94,6 +109,8 @@ class SessionReport:
             },
             "kind": self.kind,
             "confirmations": list(self.confirmations),
+            "confirmed": [asdict(one) | {"when": rfc3339(one.when)} for one in self.confirmed],
+            "effects": [effect.plain() for effect in self.effects],
             "energy_mj": None if self.energy_mj is None else asdict(self.energy_mj),
             "width_ps": None if self.width_ps is None else asdict(self.width_ps),
             "pulses": [
@@ -136,6 +153,8 @@ def session_report(reader: Reader, session_id: str, keys: frozenset[str] = froze
         session=session,
         kind=str(opening.get("kind", "treatment")),
         pulses=tuple(reader.session_pulses(session_id)),
+        effects=tuple(reader.session_effects(session_id)),
+        confirmed=_confirmed(entries, session),
         log=tuple(_happening(entry, begun) for entry in entries if entry.kind not in UNTOLD),
         incidents=tuple(str(_body(entry).get("id")) for entry in entries if entry.kind == "incident"),
         calibration=calibrations[0] if calibrations else None,
@@ -143,6 +162,31 @@ def session_report(reader: Reader, session_id: str, keys: frozenset[str] = froze
         signed_to=proof.sealed,
         faults=(*map(str, proof.breaks), *proof.file, *reader.verify_pulses()),
     )
+
+
+def _confirmed(entries: Sequence[AuditEntry], session: SessionRecord) -> tuple[Confirmation, ...]:
+    """The confirmations; of sessions from before they had entries of their own, that there were some.
+
+    Such a session could only be opened and taken up with eyewear and checklist confirmed.
+    """
+    found = [entry for entry in entries if entry.kind == "session.confirmed"]
+    return tuple(
+        Confirmation(
+            entry.index,
+            moment(entry.wall_time),
+            entry.actor,
+            str(body.get("eyewear_nm", session.plan.get("wavelength_nm", "?"))),
+            _in_words(body.get("items")),
+            _in_words(body.get("course")),
+        )
+        for entry in found or [entry for entry in entries if entry.kind == "session.open"]
+        for body in [_body(entry)]
+    )
+
+
+def _in_words(named: object) -> dict[str, str]:
+    """Names and what they say; nothing of what was damaged."""
+    return {name: str(words) for name, words in named.items()} if isinstance(named, dict) else {}
 
 
 def _of_session(reader: Reader, session: SessionRecord) -> tuple[list[AuditEntry], Head | None]:
@@ -193,6 +237,6 @@ def _body(entry: AuditEntry) -> Mapping[str, Any]:
     """What the entry tells; nothing when it was damaged, which the verification has told already."""
     try:
         body = json.loads(entry.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]
 """Where something stands in a file: keys, and the numbers of array elements from 0."""
+
+NESTING_MAX: Final = 32  # [C] files here need four; what is deeper is there to wear the reader out
+INTEGER_END: Final = 2**63  # [P] TOML 1.0: 64 bits with the sign; Python reads any, and cannot write all
+PROBLEMS_MAX: Final = 100  # [C] more than anybody mends at once; finding words for each takes time
+
+# Strings and comments, and outside of them what gives a text its structure. What has no end goes on to the
+# end of its line or of the text, so that no text takes more time than its length.
+_TOKEN: Final = re.compile(
+    r"""
+      "{3} (?: [^"\\] | \\. | "(?!"") )*+ (?: "{3,5} )?
+    | '{3} (?: [^'] | '(?!'') )*+ (?: '{3,5} )?
+    | " (?: [^"\\\n] | \\[^\n] )*+ "?
+    | ' [^'\n]*+ '?
+    | \# [^\n]*+
+    | [][{}=,.\n]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 class Table(BaseModel):
@@ -36,6 +55,15 @@ class Problem:
     def __str__(self) -> str:
         value = "" if self.value is None else f" = {self.value!r}"
         return f"{self.path}{value}: {self.action}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+
+    @property
+    def plain_value(self) -> object:
+        """The value as JSON can tell it: a date, NaN or infinity as text."""
+        try:
+            json.dumps(self.value, allow_nan=False)
+        except (TypeError, ValueError):
+            return str(self.value)
+        return self.value
 
 
 class TomlError(Exception):
@@ -82,22 +110,39 @@ def parse(text: str, path: Path, model: type[M], *, optional_tables: bool = Fals
 
 
 def load(text: str, path: Path) -> dict[str, Any]:
-    """The tables in `text` as they stand; raises TomlError for what is not TOML."""
+    """The tables in `text` as they stand; raises TomlError for what is not TOML, or nested without end."""
+    if (line := _too_deep(text)) is not None:
+        words = f"has keys or lists of more than {NESTING_MAX} levels: no file here needs as many"
+        raise TomlError(str(path), [Problem("file", None, "", words, line)])
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else len(text.splitlines())  # otherwise it says "end of document"
+        line = (
+            int(found[1]) if found else text.rstrip("\n").count("\n") + 1
+        )  # otherwise it says "end of document"
         raise TomlError(str(path), [Problem("file", None, "", f"is not TOML: {error}", line)]) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        words = "has a number of more than 64 bits: give a smaller one"
+        raise TomlError(str(path), [Problem("file", None, "", words)]) from error
+    if large := list(_too_large(values, ())):
+        lines = Lines(text)
+        words = "is a number of more than 64 bits: give a smaller one"
+        problems = [Problem(".".join(map(str, at)), None, "", words, lines.of(at)) for at in large]
+        raise TomlError(str(path), problems[:PROBLEMS_MAX])
+    return values
 
 
 def problems_of(
     error: ValidationError, model: type[BaseModel], lines: Lines, within: Place = ()
 ) -> list[Problem]:
-    """What `error` found in a table that stands at `within`, in words for the person who writes the file."""
+    """What `error` found in a table that stands at `within`, in words for the person who writes the file.
+
+    Of more than `PROBLEMS_MAX` the first ones.
+    """
     schema = model.model_json_schema()
     problems = []
-    for found in error.errors(include_url=False):
+    for found in error.errors(include_url=False)[:PROBLEMS_MAX]:
         problem = _problem(found, schema, within)
         problems.append(replace(problem, line=lines.of((*within, *found["loc"]))))
     return problems
@@ -148,22 +193,44 @@ class Lines:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each header and each assignment of a text that is TOML, with the line on which it begins.
+    """Each header and each assignment of a text that is TOML, with the line on which it begins."""
+    begun, line, depth = 0, 1, 0
+    for token in _TOKEN.finditer(text + "\n"):
+        depth += _DEEPER.get(token[0], 0)
+        if token[0] == "\n" and not depth:  # in a list over several lines, and in a string, it is no end
+            statement = text[begun : token.end()]
+            if statement.strip() and not statement.lstrip().startswith("#"):
+                yield line, statement
+            begun, line = token.end(), line + statement.count("\n")
 
-    An assignment over several lines is complete as soon as it is TOML by itself.
-    """
-    begun, statement = 0, ""
-    for line, words in enumerate(text.splitlines(keepends=True), 1):
-        if not statement and (not words.strip() or words.lstrip().startswith("#")):
-            continue
-        begun = begun if statement else line
-        statement += words
-        try:
-            tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
-            continue
-        yield begun, statement
-        statement = ""
+
+_DEEPER: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _too_deep(text: str) -> int | None:
+    """The line on which lists, tables or the parts of a key are nested too deeply; None: nowhere."""
+    depth = parts = 0
+    for token in _TOKEN.finditer(text):
+        depth += _DEEPER.get(token[0], 0)
+        if token[0] == ".":
+            parts += 1
+        elif token[0] in "[]{}=,\n":
+            parts = 0
+        if max(depth, parts) > NESTING_MAX:
+            return text.count("\n", 0, token.start()) + 1
+    return None
+
+
+def _too_large(value: object, at: Place) -> Iterator[Place]:
+    """Where whole numbers stand that have more bits than TOML allows."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _too_large(one, (*at, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _too_large(one, (*at, number))
+    elif isinstance(value, int) and not -INTEGER_END <= value < INTEGER_END:
+        yield at
 
 
 def allowed(declared: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.commands import NO_LASER, Commands, described
+from controller.course_gate import CourseGate
 from controller.declined import Declined
 from controller.plans import LoadedPlan, parse_plan
 from controller.recorder import Event, Recorder, grant_id
@@ -73,6 +74,7 @@ class Treatment:
         self._now_us = now_us
         self._new_id = new_id
         self._new_permit_id = new_permit_id
+        self._courses = CourseGate(writer, now_us)
         self._news = asyncio.Event()
 
     # -- what operators ask
@@ -96,6 +98,7 @@ class Treatment:
         if unfinished is not None:
             text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
             raise Declined(409, "session.unfinished", text, "resume it or abandon it first")
+        matters = await self._courses.demand(loaded.plan, confirmed.course)
         committed = await self._apply(loaded.plan, operator)
         record = await self._writer.run(
             Store.open_session,
@@ -106,6 +109,7 @@ class Treatment:
             plan_sha256=loaded.sha256,
             planned_pulses=loaded.plan.pulses,
             kind="service" if loaded.plan.service else "treatment",
+            confirmed=confirmed.record(loaded.plan, matters),
             now_us=self._now_us(),
         )
         return self._take_in_hand(
@@ -121,6 +125,7 @@ class Treatment:
         plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
         _demand(confirmed, plan)
         await fit(plan)
+        matters = await self._courses.demand(plan, confirmed.course, resuming=record.id)
         if refused := check_plan(plan, limits):
             raise Declined.for_plan(refused)
         if not self._recorder.balanced:
@@ -130,6 +135,10 @@ class Treatment:
         tally = await self._writer.run(_tally, record.id, plan.rehearsal)
         if record.state is not SessionState.OPEN:
             record = await self._move(record, SessionState.OPEN, operator)
+        stands_on = confirmed.record(plan, matters)
+        await self._writer.run(
+            Store.confirm_session, record.id, stands_on, actor=operator, now_us=self._now_us()
+        )
         return self._take_in_hand(Session(record, plan, committed, tally, operator))
 
     async def abandon(self, operator: str) -> SessionRecord:
@@ -222,6 +231,7 @@ class Treatment:
 
     async def run(self) -> None:
         """Grant series, finish and interrupt sessions, until cancelled."""
+        await self._courses.begin()
         while True:
             await self._news.wait()
             self._news.clear()

@@ -102,7 +102,7 @@ class Subscriber:
             try:
                 facts = json.loads(payload) if isinstance(payload, str | bytes | bytearray) else {}
                 self.pulses[str(facts["boot"]), int(facts["seq"])] = int(facts["pulse_number"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 self.unreadable += 1
         self.heard.set()
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from controller.declined import Declined
 from controller.lease import Who
 from controller.operators import NotAuthorised
+from controller.second import Second
 from controller.store import Role, StoreError
 from hal.time import now_us
 from protocols.messages import Status
@@ -171,13 +172,21 @@ class Player:
     async def _open(self, plan: str) -> object:
         console = self.stack.daemon.console
         return await console.open_session(
-            await self._who(), plan, "plan.toml", 755, checklist=True, service=True
+            await self._who(),
+            plan,
+            "plan.toml",
+            755,
+            checklist=True,
+            service=True,
+            second=self._second(),
         )
 
     async def resume(self) -> object:
         """Take the unfinished session in hand."""
         console = self.stack.daemon.console
-        return await console.resume_session(await self._who(), 755, checklist=True, service=True)
+        return await console.resume_session(
+            await self._who(), 755, checklist=True, service=True, second=self._second()
+        )
 
     async def abandon(self) -> object:
         """Give the unfinished session up."""
@@ -202,7 +211,7 @@ class Player:
 
     async def resolve(self) -> object:
         """Settle what is uncertain."""
-        return await self.stack.daemon.console.resolve(await self._who())
+        return await self.stack.daemon.console.resolve(await self._who(), second=self.stack.second())
 
     async def stop(self) -> object:
         """Stop."""
@@ -260,6 +269,10 @@ class Player:
 
     async def _who(self) -> Who:
         return await self.stack.login("anna", self._role)
+
+    def _second(self) -> Second | None:
+        """Who agrees to a plan that fires without the footswitch; no other needs anybody."""
+        return self.stack.second() if 'trigger = "internal"' in self.plan else None
 
     def _do(self, action: str, **fields: Any) -> None:
         try:

@@ -230,7 +230,8 @@ def unpacked(text: str, memory: Memory) -> None:
     """Put what a header holds into a memory; ValueError when it does not fit."""
     if text:
         try:
-            image = zlib.decompress(base64.b64decode(text, validate=True))
+            # No more than could fit: a few bytes can say that there are gigabytes.
+            image = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), memory.size + 1)
         except zlib.error as error:
             raise ValueError(f"the memory in it is damaged: {error}") from error
         if len(image) != memory.size:
@@ -317,5 +318,5 @@ def _check_end(path: Path, number: int, lines: int, end: Event, total: str) -> N
 def _json(path: Path, number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordingError(path, number, f"is damaged: {error}") from error

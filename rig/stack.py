@@ -20,6 +20,7 @@ from typing import Any, Final, Self, cast
 from controller.config import Config, DeviceConfig, MqttConfig, SafetyConfig, StoreConfig
 from controller.daemon import Daemon
 from controller.lease import Who
+from controller.second import Second
 from controller.store import Reader, Role, Store
 from hal.errors import PortError, PortKind
 from hal.memory_port import open_memory
@@ -100,10 +101,9 @@ class Stack:
         self.loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
         if not isinstance(self.loop, VirtualTimeLoop):
             raise TypeError(f"the stack runs on a VirtualTimeLoop, not on {type(self.loop).__name__}")
-        chance = random.Random(f"{seed}/stack")
         self.line = Line(f"stack-{seed}")  # the same each time: events quote it
-        simulator = simulator or (warm_laser if warm else cold_laser)(seed, firmware)
-        self.laser = SimulatedLaser(simulator, self.line)
+        make = warm_laser if warm else cold_laser
+        self.laser = SimulatedLaser(simulator or make(seed, firmware), self.line)
         self.records = Records(None if folder is None else folder / "picolase.db", self.wall_clock)
         self.store: RigStore | None = None  # of the running daemon
         self.unseen: list[dict[str, Any]] = []  # what the loop's callbacks raised
@@ -113,7 +113,7 @@ class Stack:
             mqtt=MqttConfig(**cast("Any", mqtt or {})),
             safety=SafetyConfig(**cast("Any", safety or {})),
         )
-        self._chance = chance
+        self._chance = random.Random(f"{seed}/stack")
         self._role = role
         self._signer = signer
         self._daemon: Daemon | None = None
@@ -211,8 +211,7 @@ class Stack:
     def _opener(self) -> Callable[..., Any]:
         store = self.store
 
-        async def open_line(url: str, *, baud: int = 0) -> Port:
-            del baud
+        async def open_line(url: str, **_: int) -> Port:
             if store is not self.store or self._life is None:
                 raise PortError(PortKind.ABSENT, url, "this daemon was killed", "start another one")
             return open_memory(url, self.line.name)
@@ -227,17 +226,24 @@ class Stack:
     async def login(self, name: str = "anna", role: Role | None = None) -> Who:
         """Log in, as an operator who is made when there is none of this name; once for each daemon."""
         if name not in self._who:
-            if self.reader.operator(name) is None and self.store is not None:
-                self.store.insert_operator(name, role or self._role, name, actor="rig", now_us=now_us())
-                expires = datetime(2100, 1, 1, tzinfo=UTC)
-                self.store.record_training(name, 755, expires, actor="rig", now_us=now_us())
+            self._made(name, role or self._role)
             self._who[name] = await self.login_again(name)
         return self._who[name]
 
+    def _made(self, name: str, role: Role) -> None:
+        if self.reader.operator(name) is None and self.store is not None:
+            self.store.insert_operator(name, role, name, actor="rig", now_us=now_us())
+            self.store.record_training(name, 755, BEGAN.replace(year=2100), actor="rig", now_us=now_us())
+
     async def login_again(self, name: str = "anna") -> Who:
         """One more login of the same person."""
-        answer = await self.daemon.console.login(name, name)
-        return Who(self.daemon.logins.require(answer["token"], Role.VIEWER), answer["token"])
+        token = (await self.daemon.console.login(name, name))["token"]
+        return Who(self.daemon.logins.require(token, Role.VIEWER), token)
+
+    def second(self) -> Second:
+        """Somebody with the service role, who agrees to what needs two persons."""
+        self._made(name := "sven", Role.SERVICE)
+        return Second(name, name)
 
     async def acknowledge(self) -> dict[str, Any]:
         """Acknowledge everything that is latched, the device's fault too; wait until its mirror is gone."""
@@ -251,9 +257,8 @@ class Stack:
         """Connected, logged in, acknowledged, and a session open for this plan."""
         await self.settled()
         await self.acknowledge()
-        return await self.daemon.console.open_session(
-            await self.login(), text, "plan.toml", eyewear_nm, checklist=True, service=True
-        )
+        who, console = await self.login(), self.daemon.console
+        return await console.open_session(who, text, "plan.toml", eyewear_nm, checklist=True, service=True)
 
     async def resume(self) -> dict[str, Any]:
         """Acknowledge what is latched and take the unfinished session in hand again."""

@@ -130,7 +130,7 @@ class Preset:
     passes_max: int
     overlap_max_percent: float
     interval_weeks: int  # between sessions, as planned
-    interval_weeks_least: int  # never earlier
+    interval_weeks_least: int  # earlier than that no study treated
     sessions_max: int
     skin: Mapping[str, SkinRule]
     end_point: str  # what to see when it is enough

@@ -133,14 +133,22 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table with plain text in its cells."""
+    """A table with plain text in its cells, whatever a file from elsewhere had in it."""
     from rich.markup import escape
     from rich.table import Table
 
     made = Table(*columns, title=title or None, title_justify="left")
     for row in rows:
-        made.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+        made.add_row(*("" if cell is None else escape(printable(str(cell))) for cell in row))
     return made
+
+
+def printable(text: str) -> str:
+    """The text with all that could command a terminal written out."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 def print_json(value: object) -> None:
@@ -225,9 +233,13 @@ def failure(error: Exception, app: App) -> CommandFailed:
     raise error
 
 
+_LOG_IN = {"login.not_logged_in", "login.idle"}
+
+
 def _refusal(error: ApiRefusal) -> CommandFailed:
     details = [sentence(item) for item in (*error.reasons, *error.problems)]
     if error.status in {401, 403}:
-        hint = "" if details else " Log in with `picolase login NAME`."
+        # Whoever is logged in and may not do this is told by the daemon who may.
+        hint = " Log in with `picolase login NAME`." if error.code in _LOG_IN else ""
         return CommandFailed(Exit.NOT_ALLOWED, f"{error.text}.{hint}", details)
     return CommandFailed(Exit.FAILED if error.server_failed else Exit.REFUSED, f"{error.text}.", details)

@@ -11,6 +11,7 @@ import click
 
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json, report, sentence
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.second import ask_two, second_options
 
 if TYPE_CHECKING:
     from controller.client import Answer, Client
@@ -161,12 +162,16 @@ def ack(app: App, as_json: bool) -> None:
 
 
 @click.command()
+@second_options
 @config_option
 @json_option
 @pass_app
-def resolve(app: App, as_json: bool) -> None:
-    """Settle what is uncertain by the laser's own counters, so that it can be armed again."""
-    answer = app.ask(lambda client: client.resolve())
+def resolve(app: App, *, second_name: str | None, second_stdin: bool, as_json: bool) -> None:
+    """Settle what is uncertain by the laser's own counters, so that it can be armed again.
+
+    Pulses that the laser has forgotten and nobody recorded are given up only with a second person.
+    """
+    answer = ask_two(app, second_name, second_stdin, lambda client, second: client.resolve(second))
     if as_json:
         print_json(answer)
     for item in answer.get("settled") or ():

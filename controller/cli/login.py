@@ -8,11 +8,11 @@ from controller.cli import tokens
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json
 
 
-def read_password(*, from_stdin: bool, confirm: bool = False) -> str:
+def read_password(*, from_stdin: bool, confirm: bool = False, prompt: str = "Password") -> str:
     """The password: one line of standard input, or typed without being shown."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
+    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
 
 
 password_stdin_option = click.option(
@@ -39,6 +39,8 @@ def login(app: App, name: str, from_stdin: bool, as_json: bool) -> None:
     idle = answer.get("idle_lock_s")
     locks = f"; locked after {idle / 60:.0f} min without use" if isinstance(idle, int | float) else ""
     note(f"Logged in as {answer.get('name', name)} ({answer.get('role', 'role unknown')}){locks}.")
+    for training in answer.get("training") or ():
+        note(f"{training.get('text')}.")
 
 
 @click.command()

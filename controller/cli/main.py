@@ -34,6 +34,7 @@ COMMANDS = {
     "status": ("status", "status"),
     "watch": ("status", "watch"),
     "plan": ("plan", "plan"),
+    "course": ("course", "course"),
     "arm": ("laser", "arm"),
     "standby": ("laser", "standby"),
     "stop": ("stop", "stop"),
@@ -60,6 +61,7 @@ PLUGIN_HELP = {
     "diff": "Compare two recordings and show where they part.",
     "vcd": "Draw a recording as waveforms (VCD).",
     "capture": "Record what passes at the port of a laser.",
+    "trace": "Follow each hazard and requirement to the tests that show it.",
 }
 """Stands in the list of commands, so that listing need not load the whole simulator."""
 

@@ -24,8 +24,9 @@ from controller.cli.app import (
 )
 from controller.cli.exits import CommandFailed, Exit
 from controller.cli.plan_answer import checked, fires, in_words, show
-from controller.cli.plan_confirm import confirm, confirm_options
+from controller.cli.plan_confirm import ask_course, confirm, confirm_options
 from controller.cli.plan_new import new
+from controller.cli.second import ask_two, second_options
 from controller.cli.signals import run_interruptible
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def check(app: App, file: Path, as_json: bool) -> None:
 @plan.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @confirm_options
+@second_options
 @config_option
 @json_option
 @pass_app
@@ -74,13 +76,17 @@ def run(
     eyewear_nm: int | None,
     confirmed: tuple[str, ...],
     all_confirmed: bool,
+    course: tuple[str, ...],
     service: bool,
     arm_now: bool,
+    second_name: str | None,
+    second_stdin: bool,
     as_json: bool,
 ) -> None:
     """Carry out the plan in FILE: check, confirm, arm, and watch until it is done.
 
-    A service plan (light on no person) has confirmations of its own and needs the service role.
+    A service plan (light on no person) has confirmations of its own and needs the service role; one that
+    fires without the footswitch needs a second person, too.
     Switches the aiming beam on before it arms. The footswitch is the operator's: press it for each series,
     release it between. Ctrl-C stops the laser. Ends with status 0 only when every pulse was given.
 
@@ -92,7 +98,7 @@ def run(
     summary = answer["summary"]
     console(stderr=True).print(in_words(summary), markup=False)
     serves = summary.get("service") is True
-    worn_nm = confirm(
+    worn_nm, items = confirm(
         int(summary["wavelength_nm"]),
         eyewear_nm,
         confirmed,
@@ -100,14 +106,23 @@ def run(
         service=service,
         serves=serves,
     )
-    session = app.ask(
-        lambda client: client.open_session(text, str(file), worn_nm, checklist=not serves, service=serves)
+    session = ask_course(
+        lambda course: ask_two(
+            app,
+            second_name,
+            second_stdin,
+            lambda client, second: client.open_session(
+                text, str(file), worn_nm, checklist=items, service=serves, course=course, second=second
+            ),
+        ),
+        course,
     )
     _carry_out(app, session, arm_now=arm_now, as_json=as_json)
 
 
 @plan.command()
 @confirm_options
+@second_options
 @config_option
 @json_option
 @pass_app
@@ -117,8 +132,11 @@ def resume(
     eyewear_nm: int | None,
     confirmed: tuple[str, ...],
     all_confirmed: bool,
+    course: tuple[str, ...],
     service: bool,
     arm_now: bool,
+    second_name: str | None,
+    second_stdin: bool,
     as_json: bool,
 ) -> None:
     """Go on with what remains of the interrupted session.
@@ -130,20 +148,34 @@ def resume(
     # Where the records are out of reach, what was confirmed says which it is, and the daemon judges it.
     serves = service if record is None else record.plan.get("indication") == "service"
     laser_nm = (status.get("laser") or {}).get("wavelength_nm")
-    worn_nm = confirm(
+    worn_nm, items = confirm(
         laser_nm, eyewear_nm, confirmed, all_confirmed=all_confirmed, service=service, serves=serves
     )
-    resumed = app.ask(lambda client: client.resume_session(worn_nm, checklist=not serves, service=serves))
+    resumed = ask_course(
+        lambda course: ask_two(
+            app,
+            second_name,
+            second_stdin,
+            lambda client, second: client.resume_session(
+                worn_nm, checklist=items, service=serves, course=course, second=second
+            ),
+        ),
+        course,
+    )
     _carry_out(app, resumed, arm_now=arm_now, as_json=as_json)
 
 
 @plan.command()
+@second_options
 @config_option
 @json_option
 @pass_app
-def abandon(app: App, as_json: bool) -> None:
-    """Give up the unfinished session for good; what was given stays recorded."""
-    answer = app.ask(lambda client: client.abandon_session())
+def abandon(app: App, *, second_name: str | None, second_stdin: bool, as_json: bool) -> None:
+    """Give up the unfinished session for good; what was given stays recorded.
+
+    Somebody else's session is given up only with a second person.
+    """
+    answer = ask_two(app, second_name, second_stdin, lambda client, second: client.abandon_session(second))
     if as_json:
         print_json(answer)
     note(f"Abandoned after {answer.get('delivered')} of {answer.get('planned')} pulses.")

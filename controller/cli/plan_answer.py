@@ -108,7 +108,7 @@ def _of_the_file(error: TomlError) -> Answer:
         {
             "code": "plan.file",
             "field": problem.path,
-            "value": problem.value,
+            "value": problem.plain_value,
             "allowed": problem.allowed,
             "source": "docs/plans.md",
             "action": problem.action,
@@ -166,6 +166,7 @@ def in_words(summary: Mapping[str, Any]) -> str:
         f"about {number('duration_s', '.0f')} s of pulses"
         f"{_dose(summary)}"
         f"{_watch(summary)}"
+        f"{_course(summary)}"
         f"{_eyewear(summary)}"
     )
 
@@ -183,6 +184,13 @@ def _watch(summary: Mapping[str, Any]) -> str:
     if "end_point" not in summary:
         return ""
     return f"\n  end point: {summary['end_point']}; STOP at {summary['stop_at']}"
+
+
+def _course(summary: Mapping[str, Any]) -> str:
+    """Whose course the session belongs to: of nobody's, nothing is known before the next."""
+    if summary.get("service") or "subject" not in summary:
+        return ""
+    return f"\n  subject: {summary['subject'] or 'none named, so the session belongs to no course'}"
 
 
 def _eyewear(summary: Mapping[str, Any]) -> str:

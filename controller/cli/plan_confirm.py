@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.app import note
+from controller.cli.app import note, sentence
 from controller.cli.exits import CommandFailed, Exit
 from safety import checklist
+
+if TYPE_CHECKING:
+    from controller.client import Answer
 
 
 def confirm_options(command: click.decorators.FC) -> click.decorators.FC:
@@ -37,6 +41,14 @@ def confirm_options(command: click.decorators.FC) -> click.decorators.FC:
             help="The checklist was gone through, all of it.",
         ),
         click.option(
+            "--confirm-course",
+            "course",
+            multiple=True,
+            metavar="NAME",
+            help="What stands against it in the subject's course, by the name that the refusal tells; "
+            "once for each.",
+        ),
+        click.option(
             "--confirm-service",
             "service",
             is_flag=True,
@@ -56,8 +68,10 @@ def confirm(
     all_confirmed: bool,
     service: bool,
     serves: bool,
-) -> int:
-    """The wavelength the eyewear is for, once it and the list that applies are confirmed; raises otherwise.
+) -> tuple[int, list[str]]:
+    """The wavelength the eyewear is for and the items that are so, once all that applies is confirmed.
+
+    Raises otherwise.
 
     `serves`: the list is that of a service plan. Every item of a treatment is asked by its own name, and each
     that is not so is named in the refusal.
@@ -86,7 +100,35 @@ def confirm(
         )
     if not complete:
         _ask_service() if serves else _ask_items(so)
-    return eyewear_nm
+    return eyewear_nm, [] if serves else [key for key in checklist.ITEMS if key in so]
+
+
+def ask_course(ask: Callable[[Sequence[str]], Answer], given: Sequence[str]) -> Answer:
+    """Ask for a session on what is confirmed of the subject's course; what else stands against it is shown.
+
+    At a terminal each of it can be confirmed, and the session is asked for once more.
+    """
+    from controller.client import ApiRefusal
+
+    try:
+        return ask(given)
+    except ApiRefusal as error:
+        if error.code != "course":
+            raise
+        names = [str(one["code"]).removeprefix("course.") for one in error.reasons]
+        lines = [f"{name}: {sentence(one)}" for name, one in zip(names, error.reasons, strict=True)]
+    if "unknown" in names or not sys.stdin.isatty():
+        raise CommandFailed(
+            Exit.REFUSED,
+            "The subject's course stands against this session. Nothing was done. Look at each; what you "
+            "decide to treat with is confirmed by --confirm-course NAME, once for each name.",
+            lines,
+        )
+    note("The subject's course:")
+    for name, line in zip(names, lines, strict=True):
+        if not click.confirm(f"  {line}\n  Confirm {name}", err=True):
+            raise CommandFailed(Exit.REFUSED, "The course is not confirmed. Nothing was done.", [line])
+    return ask([*given, *names])
 
 
 def _ask_service() -> None:

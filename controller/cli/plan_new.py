@@ -150,7 +150,7 @@ class _Scripted:
         self._path = path
         try:
             self._given = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CommandFailed(Exit.BAD_INPUT, f"{path} cannot be used: {error}.") from error
         if not isinstance(self._given, dict):
             raise CommandFailed(Exit.BAD_INPUT, f"{path} cannot be used: it is no JSON object.")

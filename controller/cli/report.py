@@ -133,8 +133,12 @@ def _print(made: SessionReport) -> None:
     session, out = made.session, console()
     out.print(f"Session {session.id}: {session.plan.get('name', '')} ({session.state.value})", markup=False)
     out.print(table("", ("", "", ""), figures(made)))
-    for line in made.confirmations:
+    for line, one in zip(made.confirmations, made.confirmed, strict=True):
         out.print(line, markup=False)
+        for name, words in (*one.items.items(), *one.course.items()):
+            out.print(f"  {name}: {words}", markup=False)
+    for effect in made.effects:
+        out.print(f"adverse effect {effect.id}: {effect}", markup=False)
     rows = [[rfc3339(line.when), line.actor, line.text] for line in made.log]
     out.print(table("what happened", ("time", "by", "what"), rows))
     if made.head is not None:

@@ -25,6 +25,9 @@ def status(app: App, as_json: bool) -> None:
     picture = Picture(now_us())
     picture.apply({"kind": "status", **answer}, now_us())
     console().print(draw(picture, now_us()))
+    people = answer.get("people") or {}
+    for text in (*people.get("lacking", ()), *(one.get("text") for one in people.get("training", ()))):
+        console().print(f"people: {text}", style="yellow", markup=False)
 
 
 @click.command()

@@ -96,7 +96,7 @@ def _endpoint(app: App) -> Endpoint:
             return Endpoint(
                 host=str(api.get("host", "127.0.0.1")), port=int(api.get("port", Endpoint().port))
             )
-        except (OSError, ValueError, AttributeError, TypeError):
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             continue
     return Endpoint()  # where a daemon listens that was told nothing else
 

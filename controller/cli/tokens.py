@@ -51,7 +51,7 @@ def save(endpoint: Endpoint, token: str | None) -> None:
 def _read() -> dict[str, str]:
     try:
         found = json.loads(path().read_text("utf-8"))
-    except (OSError, ValueError):  # none yet, or spoilt: log in again
+    except (OSError, ValueError, RecursionError):  # none yet, or spoilt: log in again
         return {}
     if not isinstance(found, dict):
         return {}

@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from controller.store import OperatorRecord, Store
 
 ROLES = ("viewer", "operator", "service", "administrator")
+WAVELENGTH_NM = click.IntRange(400, 1400)
+"""[D] The range of the exposure limits: for no other wavelength is anything known here."""
+
 TRAINING_DAYS = 365
 """[C] Training is renewed each year unless a date is given."""
 
 
 @click.group()
 def user() -> None:
-    """Add, list and bar the people who may log in. Works with or without the daemon."""
+    """Add, list and bar the people who may log in. Works on this machine only, with or without the daemon."""
 
 
 @user.command()
@@ -42,7 +45,11 @@ def user() -> None:
     "--role", type=click.Choice(ROLES), default="operator", show_default=True, help="What they may do."
 )
 @click.option(
-    "--trained", type=int, multiple=True, metavar="NM", help="Wavelength they are trained for; repeatable."
+    "--trained",
+    type=WAVELENGTH_NM,
+    multiple=True,
+    metavar="NM",
+    help="Wavelength they are trained for; repeatable.",
 )
 @click.option(
     "--until",
@@ -58,7 +65,8 @@ def add(
     """Add operator NAME; asks for a password.
 
     \b
-    Example:  picolase user add anna --role operator --trained 755
+    At install:  picolase user add ada --role administrator
+    Then:        picolase user add anna --role operator --trained 755
     """
     from controller.operators import add_operator
     from controller.store import Role
@@ -67,19 +75,20 @@ def add(
     with _store(app) as store, store.transaction():
         add_operator(store, name, Role(role), password, actor=actor(), now_us=now_us())
         _train(store, name, trained, until)
+        _say_what_lacks(store)
     note(f"Added {role} {name}.")
 
 
 @user.command()
 @click.argument("name")
-@click.argument("wavelength_nm", type=int)
+@click.argument("wavelength_nm", type=WAVELENGTH_NM)
 @click.option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), help="Day the training ends (UTC).  [default: in a year]"
 )
 @config_option
 @pass_app
 def train(app: App, name: str, wavelength_nm: int, until: datetime | None) -> None:
-    """Record that NAME is trained for a wavelength, in nm."""
+    """Record that NAME is trained for a wavelength, in nm. The newest record of it stands."""
     with _store(app) as store:
         _train(store, name, (wavelength_nm,), until)
     note(f"Recorded: {name} is trained for {wavelength_nm} nm.")
@@ -104,11 +113,45 @@ def password(app: App, name: str, from_stdin: bool) -> None:
 @click.argument("name")
 @config_option
 @pass_app
-def remove(app: App, name: str) -> None:
-    """Bar NAME from logging in. The name stays in the records and is not given again."""
+def disable(app: App, name: str) -> None:
+    """Bar NAME from logging in. The name stays in the records and is not given again.
+
+    Whoever is logged in by that name is logged out within a second, and what they armed is stopped.
+    """
     with _store(app) as store:
         store.deactivate_operator(name, actor=actor(), now_us=now_us())
+        _say_what_lacks(store)
     note(f"{name} can no longer log in.")
+
+
+# The first name of `disable`, for scripts that use it.
+user.add_command(
+    click.Command(
+        "remove", disable.context_settings, disable.callback, disable.params, disable.help, hidden=True
+    )
+)
+
+
+@user.command()
+@click.argument("name")
+@config_option
+@pass_app
+def enable(app: App, name: str) -> None:
+    """Let NAME log in again, after `picolase user disable`."""
+    with _store(app) as store:
+        store.reactivate_operator(name, actor=actor(), now_us=now_us())
+    note(f"{name} can log in again.")
+
+
+@user.command()
+@click.argument("name")
+@config_option
+@pass_app
+def unlock(app: App, name: str) -> None:
+    """End NAME's lock-out after too many wrong passwords. Without this it ends after five minutes."""
+    with _store(app) as store:
+        store.unlock_operator(name, actor=actor(), now_us=now_us())
+    note(f"{name} is not locked out.")
 
 
 @user.command("list")
@@ -119,13 +162,17 @@ def list_(app: App, as_json: bool) -> None:
     """List the operators, their roles and trainings."""
     from controller.store import Reader
 
+    today = wall_clock()
     with Reader.open(app.config.store.path) as reader:
-        rows = [_row(operator) for operator in reader.operators()]
+        rows = [_row(operator, today) for operator in reader.operators()]
     if as_json:
         print_json(rows)
     elif rows:
+        endings = [one["text"] for row in rows for one in row.pop("ending") if row["active"]]
         shown = [row | {"trained": _trained(row["trained"])} for row in rows]
         console().print(table("", shown[0], [list(row.values()) for row in shown]))
+        for text in endings:
+            note(f"{text}.")
     else:
         note("There are no operators yet: `picolase user add NAME` makes one.")
 
@@ -134,15 +181,27 @@ def _trained(until: Mapping[str, str]) -> str:
     return ", ".join(f"{nm} nm until {date}" for nm, date in until.items())
 
 
-def _row(operator: OperatorRecord) -> dict[str, Any]:
+def _row(operator: OperatorRecord, today: datetime) -> dict[str, Any]:
+    from controller.operators import FAILURES_ALLOWED
+    from controller.training import ending
+
     trained = {str(nm): until.date().isoformat() for nm, until in sorted(operator.training.items())}
     return {
         "name": operator.name,
         "role": operator.role.value,
         "active": operator.active,
+        "locked_out": operator.failed_logins >= FAILURES_ALLOWED,
         "trained": trained,
+        "ending": ending(operator, today),
         "created": operator.created.isoformat(),
     }
+
+
+def _say_what_lacks(store: Store) -> None:
+    from controller.training import people_report
+
+    for text in people_report(store.operators(), wall_clock())["lacking"]:
+        note(f"Note: {text}.")
 
 
 def _store(app: App) -> Store:

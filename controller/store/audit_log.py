@@ -176,7 +176,11 @@ class AuditWrites(AuditReads):
         try:
             body = {} if last is None else json.loads(last.body)
             return str(body.get("next_key") or body.get("key", ""))
-        except (ValueError, AttributeError):  # tampered with: `picolase audit verify` says so, not the start
+        except (
+            ValueError,
+            AttributeError,
+            RecursionError,
+        ):  # tampered with: `picolase audit verify` says so, not the start
             return ""
 
     def _append_audit(self, kind: str, actor: str, body: Mapping[str, object], *, now_us: int) -> AuditEntry:

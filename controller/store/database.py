@@ -23,6 +23,7 @@ from controller.store.errors import (
     translated,
     translation,
 )
+from controller.store.permissions import withdraw
 from controller.store.records import rfc3339
 from controller.store.schema import APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE
 
@@ -158,6 +159,8 @@ def open_for_writing(path: Path, *, exclusive: bool) -> tuple[sqlite3.Connection
     with contextlib.ExitStack() as undo:
         # The file holds password hashes; SQLite gives its side files the same permissions.
         os.close(_open_private(path, path))
+        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
+            withdraw(file, 0o007, "change the passwords if somebody may have read it")
         connection = _connect(str(path))
         undo.callback(connection.close)
         with translated(str(path)):

@@ -198,5 +198,46 @@ _OPERATORS = (
 # Every pulse from the baseline up to here has a record; pulses are never removed, so this holds for ever.
 _COMPLETE = ("ALTER TABLE device ADD COLUMN complete_to INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS, _COMPLETE)
+# Courses: whose session it was and for what, as columns of their own, and what followed. A subject is a
+# pseudonym, kept in capitals, so that p-7 and P-7 are one. Effects and their ends are only ever added.
+_COURSES = (
+    "ALTER TABLE treatment_session ADD COLUMN subject TEXT",
+    "ALTER TABLE treatment_session ADD COLUMN indication TEXT",
+    """
+    UPDATE treatment_session SET
+        subject = upper(CAST(json_extract(plan, '$.subject') AS TEXT)),
+        indication = CAST(json_extract(plan, '$.indication') AS TEXT)
+    """,
+    "CREATE INDEX session_of_subject ON treatment_session (subject, ordinal) WHERE subject IS NOT NULL",
+    """
+    CREATE TABLE adverse_effect (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id TEXT NOT NULL REFERENCES treatment_session (id),
+        kind TEXT NOT NULL,
+        severity INTEGER NOT NULL CHECK (severity BETWEEN 0 AND 10),
+        onset TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        recorded TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX effect_of_session ON adverse_effect (session_id)",
+    """
+    CREATE TABLE effect_resolution (
+        effect_id INTEGER PRIMARY KEY REFERENCES adverse_effect (id),
+        resolved TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        recorded TEXT NOT NULL
+    ) STRICT
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_is_never_{done} BEFORE {what} ON {table}
+        BEGIN SELECT RAISE(ABORT, 'a recorded adverse effect is never {done}'); END
+        """
+        for table in ("adverse_effect", "effect_resolution")
+        for what, done in (("UPDATE", "changed"), ("DELETE", "removed"))
+    ),
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS, _COMPLETE, _COURSES)
 """Step n (from 1) leads from schema n - 1 to schema n."""

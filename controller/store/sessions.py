@@ -50,9 +50,13 @@ class SessionWrites(SessionReads, AuditWrites):
         plan_sha256: str,
         planned_pulses: int,
         kind: str = "treatment",
+        confirmed: Mapping[str, object] | None = None,
         now_us: int,
     ) -> SessionRecord:
-        """Record a session as open; a device has one open session at most. `kind` is for the audit."""
+        """Record a session as open; a device has one open session at most. `kind` is for the audit.
+
+        `confirmed` is what the operator confirmed for it, as `confirm_session` takes it.
+        """
         with self.transaction():
             unfinished = self._row(
                 "SELECT id FROM treatment_session WHERE device_serial = ? AND state = 'open'",
@@ -65,8 +69,8 @@ class SessionWrites(SessionReads, AuditWrites):
                 )
             self._run(
                 "INSERT INTO treatment_session "
-                "(id, device_serial, operator, plan, plan_sha256, state, planned_pulses, started) "
-                "VALUES (?, ?, ?, ?, ?, 'open', ?, ?)",
+                "(id, device_serial, operator, plan, plan_sha256, state, planned_pulses, started, "
+                "subject, indication) VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)",
                 (
                     session_id,
                     device_serial,
@@ -75,6 +79,8 @@ class SessionWrites(SessionReads, AuditWrites):
                     plan_sha256,
                     planned_pulses,
                     self._now(),
+                    None if (subject := plan.get("subject")) is None else str(subject).upper(),
+                    plan.get("indication"),
                 ),
             )
             body = {
@@ -85,7 +91,15 @@ class SessionWrites(SessionReads, AuditWrites):
                 "planned_pulses": planned_pulses,
             }
             self.append_audit("session.open", operator, body, now_us=now_us)
+            if confirmed is not None:
+                self.confirm_session(session_id, confirmed, actor=operator, now_us=now_us)
             return self.session(session_id)
+
+    def confirm_session(
+        self, session_id: str, confirmed: Mapping[str, object], *, actor: str, now_us: int
+    ) -> None:
+        """Record what somebody confirmed in person before a session was begun or gone on with."""
+        self.append_audit("session.confirmed", actor, {"id": session_id} | dict(confirmed), now_us=now_us)
 
     def move_session(self, session_id: str, state: SessionState, *, actor: str, now_us: int) -> SessionRecord:
         """Give a session another state (`SESSION_STEPS`); raise `RecordRefused` where no step leads."""
@@ -112,7 +126,8 @@ class SessionWrites(SessionReads, AuditWrites):
 
 def _session(row: sqlite3.Row) -> SessionRecord:
     values = dict(row)
-    del values["ordinal"]
+    for ours in ("ordinal", "subject", "indication"):  # of which the record has those that the plan says
+        del values[ours]
     values["plan"] = json.loads(values["plan"])
     values["state"] = SessionState(values["state"])
     values["started"] = moment(values["started"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from controller.store.commands import CommandReads, CommandWrites
+from controller.store.courses import CourseReads, CourseWrites
 from controller.store.database import (
     MEMORY,
     open_for_reading,
@@ -21,7 +22,7 @@ from controller.store.pulses import PulseReads, PulseWrites
 from safety.audit import BreakKind
 
 
-class Reads(PeopleReads, JournalReads, CommandReads, PulseReads):
+class Reads(PeopleReads, JournalReads, CommandReads, CourseReads, PulseReads):
     """All that can be asked; `Reader` and `Store` both answer it."""
 
     def check(self) -> list[str]:
@@ -34,6 +35,7 @@ class Reads(PeopleReads, JournalReads, CommandReads, PulseReads):
         broken = (one for one in self.verify_audit() if one.kind is not BreakKind.UNTRUSTED)
         faults += [f"audit: {one}" for one in broken]
         faults += [f"pulses: {difference}" for difference in self.verify_pulses()]
+        faults += [f"courses: {difference}" for difference in self.verify_effects()]
         return faults
 
     def backup(self, destination: Path) -> None:
@@ -87,7 +89,7 @@ class Reader(Reads):
         return cls(open_for_reading(path), str(path), _no_clock)
 
 
-class Store(PulseWrites, CommandWrites, JournalWrites, PeopleWrites, Reads):
+class Store(CourseWrites, PulseWrites, CommandWrites, JournalWrites, PeopleWrites, Reads):
     """The one writer. Each operation is one transaction, on disk when it returns; `transaction()` groups.
 
     `wall_clock` returns the time of day with a time zone. With `outbox` false no messages are kept for a

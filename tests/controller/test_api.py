@@ -33,6 +33,7 @@ ACTS: dict[str, dict[str, Any] | None] = {
 OPEN_TO_ALL = {"/login", "/logout", "/stop", "/plan/check"}
 
 
+@pytest.mark.shows("REQ-045")
 def test_every_route_is_known_to_these_tests() -> None:
     routes = [route for route in build_api_without_console().routes if isinstance(route, APIRoute)]
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
@@ -48,6 +49,7 @@ def build_api_without_console() -> FastAPI:
 # -- who may
 
 
+@pytest.mark.shows("REQ-045")
 @pytest.mark.parametrize(
     "header", [None, "Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense", "bearer"], ids=repr
 )
@@ -65,6 +67,7 @@ async def test_without_a_login_nothing_can_be_done(
     assert stack.line.bytes_carried == carried
 
 
+@pytest.mark.shows("REQ-045")
 async def test_a_viewer_can_do_nothing_either(stack: Stack, http: httpx.AsyncClient) -> None:
     await stack.settled()
     headers = await logged_in(stack, Role.VIEWER, "vera")
@@ -103,7 +106,7 @@ async def test_looking_checking_and_stopping_need_no_login(stack: Stack, http: h
 async def test_a_login_is_a_token_and_a_logout_its_end(stack: Stack, http: httpx.AsyncClient) -> None:
     await stack.login()
     answer = (await http.post("/login", json={"name": "anna", "password": "anna"})).json()
-    assert answer.keys() == {"token", "name", "role", "idle_lock_s"}
+    assert answer.keys() == {"token", "name", "role", "idle_lock_s", "training"}
     assert (answer["name"], answer["role"], answer["idle_lock_s"]) == ("anna", "operator", 900)
     headers = {"Authorization": f"Bearer {answer['token']}"}
     assert (await http.post("/resolve", headers=headers)).json() == {"settled": [], "open": []}
@@ -206,6 +209,7 @@ async def test_a_whole_treatment_over_the_api(stack: Stack, http: httpx.AsyncCli
     assert stack.device.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-037")
 async def test_an_old_latch_cannot_be_acknowledged_and_no_other_is_taken_for_it(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:

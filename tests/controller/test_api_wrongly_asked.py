@@ -7,6 +7,7 @@ import pytest
 
 from controller.api import TEXT_MAX
 from rig.stack import PLAN, Stack, plan_text
+from safety.checklist import ITEMS
 from tests.controller.asking import CONFIRMED, PLAN_BODY, logged_in, told
 
 VIRTUAL_TIME = True
@@ -28,6 +29,8 @@ BAD: list[tuple[str, Any, set[str]]] = [
     ("/sessions", PLAN_BODY | {"eyewear_nm": -1, "checklist": True}, {"eyewear_nm"}),
     ("/sessions", PLAN_BODY | {"eyewear_nm": 755, "checklist": "yes"}, {"checklist"}),
     ("/sessions", PLAN_BODY | {"eyewear_nm": 755, "checklist": 1}, {"checklist"}),
+    ("/sessions", PLAN_BODY | {"eyewear_nm": 755, "checklist": [1]}, {"checklist.0"}),
+    ("/sessions", PLAN_BODY | {"eyewear_nm": 755, "checklist": True, "course": True}, {"course"}),
     ("/sessions/resume", {"eyewear_nm": 2001, "checklist": True}, {"eyewear_nm"}),
     ("/ack", {"latches": []}, {"latches"}),
     ("/ack", {"latches": [{"name": "x"}]}, {"latches.0.instance"}),
@@ -79,6 +82,7 @@ async def test_what_does_not_exist_is_told_in_the_same_form(stack: Stack, http: 
     told(await http.delete("/status"), 405)
 
 
+@pytest.mark.shows("REQ-041")
 async def test_a_plan_that_is_refused_names_field_value_and_range(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:
@@ -97,13 +101,14 @@ async def test_a_plan_that_is_refused_names_field_value_and_range(
     assert [problem["field"] for problem in unknown["problems"]] == ["beams"]
 
 
+@pytest.mark.shows("REQ-044")
 async def test_missing_confirmations_are_reasons(stack: Stack, http: httpx.AsyncClient) -> None:
     await stack.settled()
     body = PLAN_BODY | {"eyewear_nm": 532, "checklist": False}
     headers = await logged_in(stack)
     error = told(await http.post("/sessions", json=body, headers=headers), 422)
     assert error["error"] == "confirm"
-    assert {reason["code"] for reason in error["reasons"]} == {"confirm.eyewear", "confirm.checklist"}
+    assert {reason["code"] for reason in error["reasons"]} == {f"confirm.{key}" for key in ITEMS}
 
 
 async def test_what_is_not_possible_now_is_409(stack: Stack, http: httpx.AsyncClient) -> None:

@@ -26,6 +26,7 @@ def checkpoints(stack: Stack) -> list[AuditEntry]:
     return [entry for entry in stack.reader.audit_entries() if entry.kind == CHECKPOINT]
 
 
+@pytest.mark.shows("REQ-042")
 async def test_the_audit_is_signed_at_the_start_and_at_the_end() -> None:
     async with signed_stack() as stack:
         await stack.settled()

@@ -97,6 +97,7 @@ def test_the_file_as_it_was_written_is_whole(file: Path) -> None:
     assert proof.head == Head(6, entries_of(file)[-1].hash)
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_byte_of_every_row_in_the_file_when_changed_is_found_and_those_of_values_in_their_row(
     file: Path,
 ) -> None:
@@ -125,6 +126,7 @@ def test_every_byte_of_every_row_in_the_file_when_changed_is_found_and_those_of_
     assert not found(prove(file)), "put back, it is whole again"
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_row_that_is_deleted_is_found_where_it_was(file: Path) -> None:
     whole = entries_of(file)
     for gone in range(len(whole) - 1):
@@ -134,6 +136,7 @@ def test_every_row_that_is_deleted_is_found_where_it_was(file: Path) -> None:
         assert {BreakKind.MISNUMBERED, BreakKind.UNLINKED} <= {broken.kind for broken in breaks}
 
 
+@pytest.mark.shows("REQ-042")
 def test_a_row_put_in_anywhere_is_found_at_the_row_behind_it(file: Path) -> None:
     whole = entries_of(file)
     for place in range(1, len(whole)):
@@ -160,6 +163,7 @@ def test_every_two_rows_that_change_places_are_found(file: Path) -> None:
             assert prove(file).breaks[0].position == first
 
 
+@pytest.mark.shows("REQ-042")
 def test_a_tail_cut_off_behind_the_checkpoint_is_found_with_a_head_kept_elsewhere_only(file: Path) -> None:
     whole = entries_of(file)
     head = Head(whole[-1].index, whole[-1].hash)
@@ -172,6 +176,7 @@ def test_a_tail_cut_off_behind_the_checkpoint_is_found_with_a_head_kept_elsewher
         assert kinds == (set() if signed else {BreakKind.UNSIGNED})
 
 
+@pytest.mark.shows("REQ-042")
 def test_a_chain_calculated_anew_is_found_by_the_signature_and_by_a_head(file: Path) -> None:
     whole = entries_of(file)
     head = Head(whole[-1].index, whole[-1].hash)
@@ -258,6 +263,7 @@ def test_bytes_that_are_no_text_are_found_and_printed(file: Path, picolase: Any)
     assert json.loads(result.stdout)["breaks"][0]["index"] == 0
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 @pytest.mark.processes
 def test_a_daemon_killed_while_it_records_leaves_a_chain_that_holds(tmp_path: Path) -> None:
     path = tmp_path / "picolase.db"
@@ -290,6 +296,7 @@ def test_a_daemon_killed_while_it_records_leaves_a_chain_that_holds(tmp_path: Pa
     assert told.index >= 30
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 @pytest.mark.processes
 def test_a_disk_that_fills_up_leaves_a_chain_that_holds_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "picolase.db"

@@ -97,6 +97,7 @@ def test_the_page_is_enough_to_verify_an_export(export: tuple[list[str], str]) -
     assert broken(lines, "0" * 64) != []
 
 
+@pytest.mark.shows("REQ-042")
 def test_the_page_is_enough_to_find_what_was_changed(export: tuple[list[str], str]) -> None:
     lines, key = export
     for place in range(1, len(lines) - 1):

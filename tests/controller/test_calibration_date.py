@@ -14,6 +14,7 @@ from rig.stack import Stack, plan_text
 VIRTUAL_TIME = True
 
 
+@pytest.mark.shows("REQ-017")
 @pytest.mark.parametrize(
     ("back", "known"),
     [

@@ -44,12 +44,14 @@ def test_the_commands_are_those_of_the_specification() -> None:
         *("resolve", "login", "logout", "log", "pulses", "exposure", "fluence"),
         *("config check", "config example", "config schema"),
         *("plan new", "plan check", "plan run", "plan resume", "plan abandon"),
+        *("course list", "course show", "course effect", "course resolve"),
         *("user add", "user list", "user password", "user remove", "user train"),
+        *("user disable", "user enable", "user unlock"),
         *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify"),
         *("audit export", "audit key", "audit rotate", "report"),
-        *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd"),
+        *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd", "trace"),
     }
-    groups = {"", "config", "plan", "user", "incident", "db", "audit"}
+    groups = {"", "config", "plan", "course", "user", "incident", "db", "audit"}
     assert {" ".join(path) for path in commands(main)} - groups == expected
 
 

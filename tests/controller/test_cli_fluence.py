@@ -18,6 +18,7 @@ def half(figure: str) -> float:
     return 0.5 * 10.0 ** -len(figure.partition(".")[2]) + 1e-12
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_every_published_case_is_answered_both_ways(picolase: Picolase, row: dict[str, str]) -> None:
     spot = ["--spot-mm", row["spot_diameter_mm"], "--json"]
@@ -46,6 +47,7 @@ def test_both_computations_and_their_agreement_are_told(picolase: Picolase) -> N
     assert "computed twice" in words
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 def test_computations_that_disagree_show_no_figure(
     picolase: Picolase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller.store import DeviceRecord, SessionState, Store
+from safety.checklist import ITEMS
 from tests.controller.cli_standin import DONE, SESSION, Picolase, StandIn, pulse, status
 
 PLAN = Path(__file__).parents[2] / "plans" / "tattoo-forearm.toml"
@@ -70,6 +71,7 @@ def test_a_refused_plan_shows_every_reason_in_a_table(picolase: Picolase, daemon
     assert set(daemon.routes()) == {"plan/check"}, "nothing may be opened for a refused plan"
 
 
+@pytest.mark.shows("REQ-043", "HZ-018")
 def test_a_plan_shows_the_eyewear_and_the_hazard_distance_of_its_beam(
     daemon: StandIn, picolase: Picolase
 ) -> None:
@@ -138,7 +140,7 @@ def test_a_plan_is_run_in_order_and_ends_with_status_0_when_it_is_done(
     assert result.exit_code == 0, result.output
     assert treating.routes() == ["plan/check", "sessions", "status", "aiming", "arm", "watch"]
     assert treating.asked[1][1] == {
-        "text": PLAN.read_text(), "file": str(PLAN), "eyewear_nm": 755, "checklist": True
+        "text": PLAN.read_text(), "file": str(PLAN), "eyewear_nm": 755, "checklist": list(ITEMS)
     }  # fmt: skip
     for told in ("READY", "pulse 33", "60 of 60"):
         assert told in result.output
@@ -196,6 +198,7 @@ def test_a_daemon_that_dies_in_mid_treatment_is_no_success(picolase: Picolase, t
     assert treating.routes()[-1] == "stop"
 
 
+@pytest.mark.shows("REQ-044", "HZ-018")
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -238,7 +241,7 @@ def test_a_service_plan_is_opened_with_its_own_confirmation(picolase: Picolase, 
     assert result.exit_code == 0, result.output
     assert "SERVICE: light on no person" in result.stderr
     told = {key: value for key, value in treating.asked[1][1].items() if key not in {"text", "file"}}
-    assert told == {"eyewear_nm": 755, "checklist": False, "service": True}
+    assert told == {"eyewear_nm": 755, "checklist": [], "service": True}
 
 
 @pytest.mark.parametrize("on_record", [True, False])
@@ -253,7 +256,7 @@ def test_a_service_session_is_resumed_with_its_own_confirmation(
         assert "--confirm-service" in result.stderr
     picolase("plan", "resume", "--confirm-eyewear", "755", "--confirm-service", "--arm")
     resumed = [body for route, body, _ in treating.asked if route == "sessions/resume"]
-    assert resumed == [{"eyewear_nm": 755, "checklist": False, "service": True}]
+    assert resumed == [{"eyewear_nm": 755, "checklist": [], "service": True}]
 
 
 def test_a_resumed_session_goes_on_and_an_abandoned_one_ends(
@@ -268,7 +271,7 @@ def test_a_resumed_session_goes_on_and_an_abandoned_one_ends(
         store.move_session("s-1", SessionState.DONE, actor="daemon", now_us=3)
     treating.asked.clear()
     assert picolase("plan", "resume", *CONFIRMED).exit_code == 0
-    assert treating.asked[1] == ("sessions/resume", {"eyewear_nm": 755, "checklist": True}, None)
+    assert treating.asked[1] == ("sessions/resume", {"eyewear_nm": 755, "checklist": list(ITEMS)}, None)
     treating.answers["sessions/abandon"] = SESSION | {"state": "abandoned", "delivered": 21}
     ended = picolase("plan", "abandon")
     assert ended.exit_code == 0

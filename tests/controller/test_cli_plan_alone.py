@@ -155,16 +155,17 @@ def opening(daemon: StandIn) -> StandIn:
     return daemon
 
 
-def opened(daemon: StandIn) -> list[bool]:
+def opened(daemon: StandIn) -> list[list[str]]:
     return [body["checklist"] for route, body, _ in daemon.asked if route == "sessions"]
 
 
 def test_all_items_confirmed_by_name_are_the_checklist(picolase: Picolase, opening: StandIn) -> None:
     named = [word for key in ITEMS for word in ("--confirm", key)]
     result = picolase("plan", "run", str(PLAN), *CONFIRMED, *named, "--arm")
-    assert opened(opening) == [True], result.output
+    assert opened(opening) == [list(ITEMS)], result.output
 
 
+@pytest.mark.shows("HZ-045")
 @pytest.mark.parametrize("left_out", ITEMS)
 def test_each_item_that_is_not_confirmed_is_refused_by_name(
     picolase: Picolase, opening: StandIn, left_out: str
@@ -181,6 +182,7 @@ def test_an_item_that_nobody_asks_for_is_a_wrong_command_line(picolase: Picolase
     assert picolase("plan", "run", str(PLAN), "--confirm", "everything").exit_code == 2
 
 
+@pytest.mark.shows("HZ-045")
 @pytest.mark.parametrize("not_so", [None, *ITEMS])
 def test_at_a_terminal_each_item_is_asked_by_name(
     picolase: Picolase, opening: StandIn, monkeypatch: pytest.MonkeyPatch, not_so: str | None
@@ -191,7 +193,7 @@ def test_at_a_terminal_each_item_is_asked_by_name(
     result = picolase("plan", "run", str(PLAN), *CONFIRMED, "--arm", typed=answers)
     for key, item in ITEMS.items():
         assert f"{key}: {item.statement}" in result.stderr
-    assert opened(opening) == ([True] if not_so is None else [])
+    assert opened(opening) == ([list(ITEMS)] if not_so is None else [])
     if not_so is not None:
         assert result.exit_code == 3
         assert ITEMS[not_so].action in result.stderr

@@ -68,6 +68,12 @@ def test_the_defaults_are_those_of_the_brief() -> None:
     assert config.api.host == "127.0.0.1"
 
 
+def test_a_stop_over_mqtt_that_is_not_there_cannot_be_relied_on() -> None:
+    with pytest.raises(TomlError, match=r"allow_stop.*nothing listens to cmd/stop yet.*picolase stop"):
+        parse_config(f"{DEVICE}[mqtt]\nallow_stop = true\n", HERE)
+    assert not parse_config(f"{DEVICE}[mqtt]\nallow_stop = false\n", HERE).mqtt.allow_stop
+
+
 def test_relative_paths_start_at_the_folder_of_the_file() -> None:
     text = DEVICE.replace("/dev/ttyUSB0", "./laser.pty") + (
         '[store]\npath = "data/x.db"\n[api]\nsocket = "s.sock"\n[log]\nfile = "/var/log/p.log"\n'

@@ -23,6 +23,7 @@ VIRTUAL_TIME = True
 # -- the disk
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 async def test_a_full_disk_stops_the_laser_and_nothing_unwritten_is_acknowledged(stack: Stack) -> None:
     acknowledged: list[tuple[int, int]] = []
 
@@ -115,6 +116,7 @@ async def test_a_disk_that_is_full_at_the_end_of_a_session_leaves_no_session_stu
 # -- the loop and the tasks
 
 
+@pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 async def test_a_late_event_loop_withholds_the_heartbeat_stops_and_latches() -> None:
     async with Stack(safety={"loop_lag_max_ms": 20}) as stack:
         await firing(stack)
@@ -128,6 +130,7 @@ async def test_a_late_event_loop_withholds_the_heartbeat_stops_and_latches() -> 
         await go_on(stack)
 
 
+@pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 @pytest.mark.parametrize("lag_s", [0.26, 0.6, 1.5])
 async def test_while_the_event_loop_hangs_the_device_ends_by_itself(stack: Stack, lag_s: float) -> None:
     await firing(stack)
@@ -158,6 +161,7 @@ async def test_a_loop_that_is_a_little_late_goes_on(stack: Stack) -> None:
     await stack.until(lambda: stack.truth.aperture == 10, "the series")
 
 
+@pytest.mark.shows("REQ-032", "HZ-035")
 @pytest.mark.parametrize(
     "part", ["treatment.end_idle_ready", "blackbox._keep", "supervisor.tick", "treatment._step"]
 )
@@ -265,6 +269,7 @@ async def test_without_mqtt_nothing_else_changes(stack: Stack) -> None:
     assert stack.truth.aperture == 3
 
 
+@pytest.mark.shows("REQ-034")
 async def test_a_broker_that_is_away_touches_no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hopeless(_: MqttPublisher) -> None:
         await asyncio.Event().wait()

@@ -103,6 +103,7 @@ async def killed(stack: Stack, chance: random.Random) -> int:
             treating.exception()
 
 
+@pytest.mark.shows("REQ-032", "REQ-042", "HZ-035")
 @pytest.mark.parametrize("seed", range(5))
 async def test_a_daemon_killed_at_any_moment_leaves_no_gap_and_no_double(seed: int) -> None:
     chance = random.Random(seed)
@@ -134,6 +135,7 @@ async def test_a_daemon_killed_at_any_moment_leaves_no_gap_and_no_double(seed: i
         assert stack.truth.aperture > 10
 
 
+@pytest.mark.shows("REQ-008", "HZ-035")
 async def test_a_killed_daemons_successor_refuses_to_arm_until_somebody_has_looked(stack: Stack) -> None:
     await stack.prepare(LONG)
     await stack.arm()
@@ -219,6 +221,7 @@ async def brought_back(stack: Stack) -> None:
     await stack.until(lambda: stack.daemon.recorder.balanced, "the reports in")
 
 
+@pytest.mark.shows("REQ-026", "HZ-003")
 @pytest.mark.parametrize("seed", range(16))
 async def test_a_power_cut_around_a_trigger_leaves_one_unknown_pulse_at_most(stack: Stack, seed: int) -> None:
     chance = random.Random(seed)
@@ -244,6 +247,7 @@ async def test_a_power_cut_around_a_trigger_leaves_one_unknown_pulse_at_most(sta
     assert session.unknown_pulses == sum(pulse.unknown for pulse in given)
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 async def test_an_unknown_pulse_counts_for_the_plan_and_the_rest_is_given(stack: Stack) -> None:
     await stack.prepare(plan_text(series=[10]))
     await stack.arm()
@@ -270,6 +274,7 @@ async def test_an_unknown_pulse_counts_for_the_plan_and_the_rest_is_given(stack:
     assert_nothing_lost_or_doubled(stack, unknown_max=1)
 
 
+@pytest.mark.shows("REQ-026", "HZ-003")
 async def test_a_reset_of_the_processor_is_a_trip_like_a_power_cut(stack: Stack) -> None:
     await stack.prepare(LONG)
     await stack.arm()

@@ -39,6 +39,7 @@ async def finish(stack: Stack) -> None:
     assert_books_balance(stack)
 
 
+@pytest.mark.shows("REQ-032", "HZ-034")
 @pytest.mark.parametrize("phase_us", [0, 20_000, 73_000, 111_000, 199_000])
 async def test_a_line_cut_in_mid_series_ends_emission_within_250_ms(stack: Stack, phase_us: int) -> None:
     session = await stack.prepare(SHORT)
@@ -67,6 +68,7 @@ async def test_a_line_cut_in_mid_series_ends_emission_within_250_ms(stack: Stack
     await finish(stack)
 
 
+@pytest.mark.shows("REQ-032", "HZ-034")
 async def test_an_unplugged_cable_does_the_same(stack: Stack) -> None:
     await stack.prepare(SHORT)
     await stack.arm()
@@ -153,6 +155,7 @@ async def test_a_grant_whose_answers_are_all_lost_is_stopped_before_a_foot_can_u
     await finish(stack)
 
 
+@pytest.mark.shows("REQ-033")
 async def test_one_lost_answer_is_asked_for_again_and_nothing_happens_twice(stack: Stack) -> None:
     await stack.prepare(SHORT)
     stack.line.to_host.vices = (Drop().only(Reply, times=1),)
@@ -242,6 +245,7 @@ async def test_a_report_that_never_comes_stops_and_latches(stack: Stack) -> None
     await finish(stack)
 
 
+@pytest.mark.shows("REQ-032")
 async def test_lost_status_removes_permission(stack: Stack) -> None:
     await stack.prepare(SHORT)
     await stack.arm()
@@ -270,6 +274,7 @@ async def test_lost_telemetry_refuses_the_next_arming_and_stops_nothing(stack: S
     assert_books_balance(stack)
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_doubling_line_changes_nothing(stack: Stack, seed: int) -> None:
     chance = random.Random(seed)
@@ -286,6 +291,7 @@ async def test_a_doubling_line_changes_nothing(stack: Stack, seed: int) -> None:
     assert stack.latched == set()
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_garbling_line_loses_and_doubles_no_pulse(stack: Stack, seed: int) -> None:
     chance = random.Random(seed)

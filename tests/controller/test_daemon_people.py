@@ -21,6 +21,7 @@ VIRTUAL_TIME = True
 # -- people who leave
 
 
+@pytest.mark.shows("REQ-045")
 async def test_logging_out_while_armed_ends_the_permission(stack: Stack) -> None:
     await firing(stack)
     who = await stack.login()
@@ -33,6 +34,7 @@ async def test_logging_out_while_armed_ends_the_permission(stack: Stack) -> None
         stack.daemon.logins.require(who.token, Role.OPERATOR)
 
 
+@pytest.mark.shows("REQ-045")
 async def test_a_login_idle_for_too_long_is_locked_and_the_laser_disarmed() -> None:
     async with Stack(safety={"idle_lock_s": 60, "idle_standby_s": 300}) as stack:
         await stack.prepare(SHORT)
@@ -159,7 +161,10 @@ async def test_resolve_gives_up_pulses_that_can_never_come_and_only_then_arming_
     assert stack.daemon.recorder.books.missing == 12
     kept = (await stack.acknowledge())["kept"]
     assert "counter_gap" in {latch["name"] for latch in kept}
-    await stack.daemon.console.resolve(await stack.login())
+    with pytest.raises(Declined, match="giving up pulses that have no record needs a second person"):
+        await stack.daemon.console.resolve(await stack.login())
+    assert stack.daemon.recorder.books.missing == 12
+    await stack.daemon.console.resolve(await stack.login(), second=stack.second())
     assert stack.daemon.recorder.balanced
     assert (await stack.acknowledge())["kept"] == []
     await stack.prepare(plan_text(series=[2]))
@@ -171,6 +176,7 @@ async def test_resolve_gives_up_pulses_that_can_never_come_and_only_then_arming_
 # -- the black box, and listeners
 
 
+@pytest.mark.shows("REQ-045")
 async def test_a_viewer_may_look_and_nothing_else(stack: Stack) -> None:
     await stack.settled()
     viewer: Who = await stack.login("vera", Role.VIEWER)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -34,6 +35,14 @@ STUBBORN = (
     "print('ready', flush=True)\n"
     "while True: signal.pause()\n"
 )
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No two at once, in whichever worker they run."""
+    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 # -- children
@@ -296,7 +305,7 @@ def assert_nothing_is_left(running: Running) -> None:
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.xdist_group("demo")  # in real time: two at once on two cores would lag
+@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
 @pytest.mark.timeout(180)
 def test_the_demo_carries_out_its_plan_and_all_counts_agree(tmp_path: Path) -> None:
     with demo(tmp_path, "--json", "--speed", "300") as running:
@@ -330,7 +339,7 @@ def test_the_demo_carries_out_its_plan_and_all_counts_agree(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.xdist_group("demo")  # in real time: two at once on two cores would lag
+@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["the broker", "the simulated laser", "the daemon"])
 def test_a_killed_process_ends_the_demo_and_is_named(tmp_path: Path, name: str) -> None:
@@ -347,7 +356,7 @@ def test_a_killed_process_ends_the_demo_and_is_named(tmp_path: Path, name: str) 
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.xdist_group("demo")  # in real time: two at once on two cores would lag
+@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("number", "moment", "status"),

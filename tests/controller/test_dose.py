@@ -83,6 +83,7 @@ async def older_database_put_back(stack: Stack, folder: Path) -> int:
     return stack.truth.aperture
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 async def test_a_session_that_may_have_given_lost_pulses_is_not_gone_on_with(tmp_path: Path) -> None:
     async with Stack(folder=tmp_path) as stack:
         given = await older_database_put_back(stack, tmp_path)

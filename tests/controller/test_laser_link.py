@@ -57,6 +57,7 @@ async def test_another_laser_on_the_line_is_told_apart_and_left_alone(stack: Sta
     assert sum("PL755-0002, not PL755-0001" in text for text in events(stack)) == 1  # told once
 
 
+@pytest.mark.shows("REQ-008")
 async def test_a_lost_line_forgets_what_was_known_and_a_new_one_is_a_trip(stack: Stack) -> None:
     await stack.prepare(plan_text(series=[4]))
     stack.line.unplug()
@@ -74,6 +75,7 @@ async def test_a_lost_line_forgets_what_was_known_and_a_new_one_is_a_trip(stack:
     assert stack.truth.aperture == 4
 
 
+@pytest.mark.shows("REQ-001", "HZ-001")
 async def test_a_laser_that_is_armed_by_nobody_here_is_stopped(stack: Stack) -> None:
     """What a killed daemon left READY is not this daemon's: its Connect has voided it, and it is watched."""
     await stack.prepare()

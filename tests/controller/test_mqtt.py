@@ -233,6 +233,7 @@ async def test_a_cancelled_publisher_leaves_the_word_to_the_broker(broker_port: 
     assert bench.fanout.subscriptions == ()
 
 
+@pytest.mark.shows("REQ-034", "HZ-038")
 async def test_one_who_publishes_on_every_topic_changes_nothing(broker_port: int) -> None:
     bench = Bench(broker_port)
     async with watching(broker_port) as watcher, bench.running():

@@ -126,6 +126,7 @@ async def test_of_pulses_fired_while_the_broker_is_killed_and_restarted_none_is_
     assert (after.of("status") or before.of("status"))[-1]["boot"] == "run-1"
 
 
+@pytest.mark.shows("REQ-034")
 async def test_a_frozen_broker_never_makes_the_daemon_wait_and_gets_all_when_it_thaws(
     broker: Broker, quick: None
 ) -> None:

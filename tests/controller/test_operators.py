@@ -52,6 +52,7 @@ class Desk:
             self.writer,
             new_token=lambda: f"token-{next(numbers)}",
             now_us=lambda: self.time.now_us,
+            wall_clock=lambda: self.time.wall,
             match=self._match,
         )
 
@@ -167,7 +168,7 @@ async def test_the_right_password_gives_a_token_that_says_who_it_is(desk: Desk) 
 
 
 async def test_with_the_real_hash_in_a_thread(desk: Desk) -> None:
-    logins = Logins(desk.writer, new_token=lambda: "t", now_us=lambda: 0)
+    logins = Logins(desk.writer, new_token=lambda: "t", now_us=lambda: 0, wall_clock=lambda: desk.time.wall)
     assert await logins.login("ann", PASSWORD) == "t"
     with pytest.raises(NotAuthorised):
         await logins.login("ann", "wrong password")
@@ -175,6 +176,7 @@ async def test_with_the_real_hash_in_a_thread(desk: Desk) -> None:
         await logins.login("nobody", PASSWORD)
 
 
+@pytest.mark.shows("REQ-045")
 async def test_unknown_deactivated_and_wrong_are_told_alike(desk: Desk) -> None:
     desk.store.deactivate_operator("vic", actor="root", now_us=0)
     answers = []
@@ -186,6 +188,7 @@ async def test_unknown_deactivated_and_wrong_are_told_alike(desk: Desk) -> None:
     assert len(desk.matched) == 3  # And take the same time.
 
 
+@pytest.mark.shows("REQ-045")
 async def test_five_failures_lock_out_for_five_minutes(desk: Desk) -> None:
     for _ in range(5):
         assert await desk.tries("wrong") is Reason.WRONG
@@ -223,6 +226,7 @@ async def test_the_lock_out_says_how_long_it_lasts(desk: Desk) -> None:
         await desk.logins.login("ann", PASSWORD)
 
 
+@pytest.mark.shows("REQ-049", "HZ-037")
 @pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=3650)])
 async def test_a_step_of_the_wall_clock_neither_ends_nor_prolongs_a_lock_out(
     desk: Desk, step: timedelta
@@ -257,6 +261,31 @@ async def test_a_new_password_ends_a_lock_out(desk: Desk) -> None:
     assert await desk.tries(PASSWORD) is None
 
 
+async def test_unlocking_ends_a_lock_out_and_four_more_failures_are_free(desk: Desk) -> None:
+    for _ in range(5):
+        await desk.tries("wrong")
+    assert await desk.tries(PASSWORD) is Reason.LOCKED_OUT
+    desk.store.unlock_operator("ann", actor="root", now_us=0)
+    for _ in range(4):
+        assert await desk.tries("wrong") is Reason.WRONG
+    assert await desk.tries(PASSWORD) is None
+
+
+async def test_wrong_passwords_of_a_second_person_count_to_the_same_lock_out(desk: Desk) -> None:
+    for number in range(5):
+        with pytest.raises(NotAuthorised, match="wrong"):
+            await desk.logins.prove("sam", "wrong", purpose="second" if number % 2 else "login")
+    assert await desk.tries(PASSWORD, "sam") is Reason.LOCKED_OUT
+    with pytest.raises(NotAuthorised, match="wait until"):
+        await desk.logins.prove("sam", PASSWORD, purpose="second")
+
+
+async def test_who_proves_themselves_as_a_second_person_is_not_logged_in(desk: Desk) -> None:
+    assert (await desk.logins.prove("sam", PASSWORD, purpose="second")).name == "sam"
+    assert desk.logins._logins == {}
+    assert [entry.kind for entry in desk.store.audit_entries()][-1] == "second"
+
+
 async def test_parallel_guesses_do_not_outrun_the_lock_out(desk: Desk) -> None:
     answers = await asyncio.gather(*(desk.tries("wrong") for _ in range(50)))
     assert answers.count(Reason.WRONG) == 5
@@ -266,6 +295,7 @@ async def test_parallel_guesses_do_not_outrun_the_lock_out(desk: Desk) -> None:
 # --- staying logged in
 
 
+@pytest.mark.shows("REQ-045")
 async def test_fifteen_minutes_without_use_log_out(desk: Desk) -> None:
     token = await desk.logins.login("ann", PASSWORD)
     for _ in range(3):
@@ -300,6 +330,7 @@ async def test_a_refusal_does_not_keep_a_console_open(desk: Desk) -> None:
         desk.logins.require(token, Role.VIEWER)
 
 
+@pytest.mark.shows("REQ-045")
 @pytest.mark.parametrize(("name", "may"), [("vic", 1), ("ann", 2), ("sam", 3), ("ada", 4)])
 async def test_each_role_may_what_it_covers(desk: Desk, name: str, may: int) -> None:
     token = await desk.logins.login(name, PASSWORD)
@@ -311,6 +342,7 @@ async def test_each_role_may_what_it_covers(desk: Desk, name: str, may: int) -> 
                 desk.logins.require(token, role)
 
 
+@pytest.mark.shows("REQ-045")
 async def test_without_a_token_or_with_a_made_up_one_nothing_is_allowed(desk: Desk) -> None:
     token = await desk.logins.login("ann", PASSWORD)
     desk.logins.logout(token)

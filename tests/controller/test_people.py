@@ -33,6 +33,7 @@ def listening_for_stops(stack: Stack) -> list[int]:
     return heard_us
 
 
+@pytest.mark.shows("REQ-044", "REQ-045", "HZ-018")
 async def test_nobody_arms_with_another_persons_confirmations(stack: Stack) -> None:
     await stack.prepare(SHORT)
     console = stack.daemon.console
@@ -52,6 +53,7 @@ async def test_the_same_person_arms_again_from_another_login(stack: Stack) -> No
     assert (await console.arm(await stack.login_again("anna")))["outcome"] == "done"
 
 
+@pytest.mark.shows("REQ-045")
 @pytest.mark.parametrize("ask", ["open", "resume", "arm"])
 async def test_an_operator_who_was_removed_while_logged_in_may_not_treat(stack: Stack, ask: str) -> None:
     if ask == "open":
@@ -89,6 +91,7 @@ async def assert_stopped_at_once(stack: Stack, heard_us: list[int], asked_us: in
     assert stack.device.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-045")
 async def test_logging_out_while_armed_stops_at_once(stack: Stack) -> None:
     who = await emitting(stack)
     heard_us, asked_us = listening_for_stops(stack), stack.loop.now_us()

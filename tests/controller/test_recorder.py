@@ -104,6 +104,7 @@ def event(text: str) -> Event:
 # -- the order of things
 
 
+@pytest.mark.shows("REQ-042")
 async def test_a_pulse_is_on_disk_when_it_is_acknowledged_and_told(desk: Desk) -> None:
     seen: list[tuple[int, list[int]]] = []
     await desk.connect()
@@ -171,6 +172,7 @@ async def test_another_content_under_a_known_number_is_trouble_and_the_first_sta
 # -- a disk that fails
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 async def test_nothing_is_acknowledged_while_the_disk_is_full_and_all_comes_right(desk: Desk) -> None:
     await desk.connect()
     await desk.take(report(1))

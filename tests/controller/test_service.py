@@ -11,6 +11,7 @@ from controller.session import SERVICE_CONDITIONS, Confirmed, permit_us
 from controller.store import Role, SessionState
 from protocols.states import State
 from rig.stack import PLAN, Stack, plan_text
+from safety.checklist import ITEMS
 from safety.plan_check import check_plan
 from tests.safety.laser import DEVICE
 
@@ -27,12 +28,12 @@ def service_text(series: str) -> str:
 SHORT = service_text("[30, 40]")
 
 
-async def opened(stack: Stack, text: str = SHORT, **confirmed: bool) -> None:
+async def opened(stack: Stack, text: str = SHORT, *, checklist: bool = False, service: bool = False) -> None:
     await stack.settled()
     await stack.acknowledge()
-    await stack.daemon.console.open_session(
-        await stack.login(), text, "plan.toml", 755, confirmed.pop("checklist", False), **confirmed
-    )
+    second = stack.second() if text == INTERNAL else None
+    who, console = await stack.login(), stack.daemon.console
+    await console.open_session(who, text, "plan.toml", 755, checklist, service=service, second=second)
 
 
 async def test_a_service_plan_is_given_in_full_at_10_hz_and_audited_as_one() -> None:
@@ -53,6 +54,7 @@ async def test_a_service_plan_is_given_in_full_at_10_hz_and_audited_as_one() -> 
         assert told == [f"service session {session.id} in hand: 70 pulses to give"]
 
 
+@pytest.mark.shows("REQ-045")
 async def test_an_operator_may_not_open_a_service_plan_and_nothing_is_applied() -> None:
     async with Stack() as stack:
         with pytest.raises(Declined, match="needs the service role, anna is operator") as declined:
@@ -119,14 +121,14 @@ def test_each_kind_of_plan_needs_its_own_confirmation_and_no_other() -> None:
     for eyewear_nm in (755, 532):
         for checklist in (True, False):
             for serves in (True, False):
-                confirmed = Confirmed(eyewear_nm, checklist, serves)
+                confirmed = Confirmed.of(eyewear_nm, checklist, serves)
                 eyewear = {"confirm.eyewear"} - ({"confirm.eyewear"} if eyewear_nm == 755 else set())
-                for plan, said, code in (
-                    (service, serves, "confirm.service"),
-                    (treatment, checklist, "confirm.checklist"),
+                for plan, said, codes in (
+                    (service, serves, {"confirm.service"}),
+                    (treatment, checklist, {f"confirm.{key}" for key in ITEMS}),
                 ):
                     missing = {reason.code for reason in confirmed.missing(plan)}
-                    assert missing == eyewear | (set() if said else {code})
+                    assert missing == eyewear | (set() if said else codes)
     (why,) = Confirmed(755).missing(service)
     assert all(condition in why.action for condition in SERVICE_CONDITIONS)
 

@@ -37,6 +37,7 @@ while True:
 """
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 @pytest.mark.processes
 def test_after_a_kill_in_the_middle_of_writing_everything_acknowledged_is_there(tmp_path: Path) -> None:
     path = tmp_path / "p.db"

@@ -84,6 +84,7 @@ def test_any_pulse_comes_back_is_recognised_and_agrees_with_the_audit(pulse: Pul
         assert store.check() == []
 
 
+@pytest.mark.shows("REQ-025", "HZ-020")
 @pytest.mark.parametrize("number", [1, 0xFF, 0x100, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32, 2**63 - 1])
 def test_the_counter_is_64_bits_wide(store: Store, number: int) -> None:
     store.record_pulses([replace(PULSE, pulse_number=number)])
@@ -262,6 +263,7 @@ def test_a_late_report_still_counts_for_a_session_that_has_ended(store: Store) -
     assert store.session("s1").remaining_pulses == 0
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_pulse_has_one_audit_entry_and_one_message_with_its_values(store: Store) -> None:
     store.record_pulses([PULSE, replace(PULSE, pulse_number=2)])
     store.record_pulses([replace(PULSE, pulse_number=2), replace(PULSE, pulse_number=3)])

@@ -22,6 +22,7 @@ from tests.controller.stored import SERIAL, START, Clock, audited, pulse
 # --- audit
 
 
+@pytest.mark.shows("REQ-042", "REQ-049")
 def test_the_audit_keeps_both_clocks_and_proves_itself(store: Store, clock: Clock) -> None:
     first = store.append_audit("key.on", "ann", {"n": 1}, now_us=10)
     clock.now -= timedelta(hours=1)  # A step of the wall clock back.
@@ -34,6 +35,7 @@ def test_the_audit_keeps_both_clocks_and_proves_itself(store: Store, clock: Cloc
     assert store.verify_audit(Head(0, first.hash)) == []
 
 
+@pytest.mark.shows("REQ-042")
 def test_the_audit_can_only_grow_at_its_end(store: Store) -> None:
     for number in range(3):
         store.append_audit("k", "a", {"n": number}, now_us=number)

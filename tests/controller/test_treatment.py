@@ -18,6 +18,7 @@ VIRTUAL_TIME = True
 CALIBRATION = 32  # pulses the laser gave into its port before anybody connected: two shutter proofs, thirty
 
 
+@pytest.mark.shows("REQ-042", "REQ-046")
 async def test_a_plan_is_carried_out_and_all_counts_agree(stack: Stack) -> None:
     session = await stack.prepare()
     assert stack.truth.aperture == 0
@@ -46,6 +47,7 @@ async def test_a_plan_is_carried_out_and_all_counts_agree(stack: Stack) -> None:
     assert stack.latched == set()
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 async def test_each_series_has_one_permit_written_down_before_it_was_asked_for(stack: Stack) -> None:
     await stack.prepare()
     await stack.arm()
@@ -91,6 +93,7 @@ async def test_the_pulses_keep_the_rate_of_the_plan(stack: Stack) -> None:
     assert max(gaps_us) <= 400_000  # one trigger may be skipped while the capacitor charges
 
 
+@pytest.mark.shows("REQ-003", "REQ-046", "HZ-044")
 async def test_a_foot_held_over_the_end_of_a_series_fires_nothing_more(stack: Stack) -> None:
     await stack.prepare()
     await stack.arm()
@@ -125,6 +128,7 @@ async def test_a_foot_taken_off_in_mid_series_and_put_back_goes_on(stack: Stack)
     assert len(stack.reader.commands("grant")) == 2
 
 
+@pytest.mark.shows("REQ-046")
 async def test_several_passes_repeat_the_series(stack: Stack) -> None:
     stack.laser.act("handpiece", name="LENS_ARRAY_6")
     changes = {
@@ -142,6 +146,7 @@ async def test_several_passes_repeat_the_series(stack: Stack) -> None:
     assert grants == [2, 3, 2, 3, 2, 3]
 
 
+@pytest.mark.shows("REQ-045")
 async def test_an_idle_ready_returns_to_standby_and_the_session_can_be_armed_again() -> None:
     async with Stack(safety={"idle_standby_s": 30}) as stack:
         await stack.prepare(plan_text(series=[3]))

@@ -17,6 +17,7 @@ from tests.controller.treatments import assert_all_agree, lit, of_plan
 VIRTUAL_TIME = True
 
 
+@pytest.mark.shows("REQ-010", "REQ-022", "HZ-016")
 async def test_a_spot_turned_in_ready_disarms_and_the_session_stays_open(stack: Stack) -> None:
     await stack.prepare(plan_text(series=[4, 4]))
     await stack.arm()
@@ -42,6 +43,7 @@ TRIPS = {
 }
 
 
+@pytest.mark.shows("REQ-007", "REQ-008")
 @pytest.mark.parametrize("contact", TRIPS)
 async def test_an_interlock_while_emitting_trips_and_resume_gives_exactly_what_remains(
     stack: Stack, contact: str
@@ -101,6 +103,7 @@ async def test_the_operators_stop_interrupts_and_latches_nothing(stack: Stack) -
     assert_all_agree(stack, 60)
 
 
+@pytest.mark.shows("REQ-006", "HZ-004")
 async def test_the_key_turned_off_in_mid_series_ends_it(stack: Stack) -> None:
     await stack.prepare()
     await stack.arm()

@@ -10,17 +10,19 @@ from controller.store import CommandOutcome, SessionState
 from controller.tomlfile import TomlError
 from protocols.states import ARMED, State
 from rig.stack import PLAN, Stack, plan_text
+from safety.checklist import ITEMS
 from tests.controller.treatments import of_plan
 
 VIRTUAL_TIME = True
 
 
+@pytest.mark.shows("REQ-044", "HZ-018", "HZ-045")
 @pytest.mark.parametrize(
     ("eyewear_nm", "checklist", "missing"),
     [
         (1064, True, {"confirm.eyewear"}),
-        (755, False, {"confirm.checklist"}),
-        (532, False, {"confirm.eyewear", "confirm.checklist"}),
+        (755, False, {f"confirm.{key}" for key in ITEMS}),
+        (532, False, {f"confirm.{key}" for key in ITEMS}),  # eyewear is one of them
     ],
 )
 async def test_missing_confirmations_are_all_named_and_nothing_is_half_applied(
@@ -42,6 +44,7 @@ def train(stack: Stack, wavelength_nm: int) -> None:
     stack.store.record_training("anna", wavelength_nm, expires, actor="test", now_us=0)
 
 
+@pytest.mark.shows("REQ-045")
 async def test_an_operator_whose_training_expired_may_not_treat(stack: Stack) -> None:
     await stack.prepare()
     who = await stack.login()
@@ -96,6 +99,7 @@ async def test_a_plan_that_may_not_be_done_is_refused_with_every_field(
     await assert_nothing_was_applied(stack)
 
 
+@pytest.mark.shows("REQ-022", "HZ-016")
 async def test_a_spot_that_is_not_the_planned_one_is_refused_by_the_laser_itself(stack: Stack) -> None:
     await stack.settled()
     await stack.acknowledge()
@@ -154,6 +158,7 @@ async def test_abandoning_while_armed_ends_the_permission_too(stack: Stack) -> N
     assert len(of_plan(stack)) == stack.truth.aperture
 
 
+@pytest.mark.shows("REQ-008")
 async def test_arming_without_acknowledging_the_start_is_refused_with_its_reason(stack: Stack) -> None:
     await stack.settled()
     await stack.daemon.console.open_session(await stack.login(), PLAN, "plan.toml", 755, checklist=True)
@@ -163,6 +168,7 @@ async def test_arming_without_acknowledging_the_start_is_refused_with_its_reason
     assert stack.device.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-003")
 async def test_arming_with_the_foot_down_is_refused(stack: Stack) -> None:
     await stack.prepare()
     stack.press()
