@@ -6,11 +6,15 @@ DEMO_READY := .venv/.ready
 DEV_READY := .venv/.ready-dev
 
 # Tracing what is covered costs a multiple of the long runs' time: only the two rooms the gate is about are traced.
-# -n auto: one worker a core. loadgroup: tests that share a thing stay together (@pytest.mark.xdist_group).
-PYTEST_FLAGS := -rs -n auto --dist loadgroup
+# -n auto: one worker a core.
+PYTEST_FLAGS := -rs -n auto
+# Where both halves of the tests leave what became of those that show a requirement or a hazard.
+TRACED := --trace-results run/trace-results.json
+TRACE_PAGE := run/traceability.html
+SBOM := build/sbom.cdx.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak docs lock clean
+.PHONY: help demo test check bench fuzz soak docs sbom lock clean
 
 help: ## list the targets
 	@echo "picolase: controller and firmware-in-the-loop simulator for a picosecond medical laser"
@@ -28,10 +32,11 @@ $(DEV_READY): pyproject.toml requirements.lock
 demo: $(DEMO_READY) ## a simulated laser, daemon and broker carry out a whole treatment plan (FIRMWARE=native: on the C core)
 	@$(if $(FIRMWARE),PICOLASE_FIRMWARE=$(FIRMWARE)) $(BIN)/picolase demo
 
-test: $(DEV_READY) ## all tests; protocols/ and safety/ must be covered to the last branch
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/protocols tests/safety --cov --cov-report=
+test: $(DEV_READY) ## all tests; protocols/ and safety/ covered to the last branch, each requirement and hazard shown
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TRACED) tests/protocols tests/safety --cov --cov-report=
 	@$(BIN)/python -m coverage report --include='protocols/*,safety/*' --fail-under=100
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --ignore tests/protocols --ignore tests/safety
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TRACED) --ignore tests/protocols --ignore tests/safety
+	@$(BIN)/picolase trace --quiet --html $(TRACE_PAGE)
 
 check: $(DEV_READY) ## format, style, types, import contracts, generated documents
 	$(BIN)/ruff format --check
@@ -44,12 +49,21 @@ check: $(DEV_READY) ## format, style, types, import contracts, generated documen
 bench: $(DEV_READY) ## speed, as ratios measured in one run
 	@$(BIN)/python -m bench
 
+fuzz: $(DEV_READY) ## every decoder and interface with coverage-guided inputs; FUZZ_S seconds each, 60 without
+	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_S),60)
+
 soak: $(DEV_READY) ## all tests, with far more generated examples each; takes hours
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --hypothesis-profile=soak --timeout=7200
+	@PICOLASE_FUZZ_S=$(or $(FUZZ_S),600) $(BIN)/python -m pytest $(PYTEST_FLAGS) --hypothesis-profile=soak --timeout=7200
 
 docs: $(DEV_READY) ## write the generated documents, tables and curves anew
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m tools.curves
+	@$(BIN)/picolase trace --quiet --html $(TRACE_PAGE) || true # needs the results of a whole `make test`
+
+sbom: $(DEV_READY) ## the third-party software of the environment, with versions and licences (CycloneDX)
+	@mkdir -p $(dir $(SBOM))
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o $(SBOM) $(BIN)/python
+	@echo "written: $(SBOM)"
 
 lock: ## resolve the newest versions and pin them in requirements.lock
 	@$(PYTHON) tools/bootstrap.py lock

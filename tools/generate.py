@@ -1,6 +1,7 @@
 """The documents that are made from the declarations: `python -m tools.generate [--check]`.
 
-Writes docs/interface.md, docs/states.md and docs/faults.md. With --check it writes nothing, names every
+Writes docs/interface.md, docs/states.md, docs/faults.md, docs/fault-injection.md and
+docs/safety/traceability.md. With --check it writes nothing, names every
 document that is out of date and exits 1.
 """
 
@@ -28,6 +29,9 @@ from protocols.messages import Message, layout
 from protocols.refusals import REFUSALS
 from protocols.requests import Trigger
 from protocols.states import TRANSITIONS, Event, State
+from rig.code_hash import ROOT
+from rig.trace import make_trace
+from rig.trace_page import hazard_rows, links, requirement_rows
 from sim_device.faults import LIMITS, NOT_THE_DEVICES, faults_of
 from sim_device.faults.describe import Described, describe, describe_trigger
 from tools import c_header
@@ -57,6 +61,7 @@ def main() -> int:
         if checking:
             print(f"docs/{name} is out of date: run `make docs` and commit the result", file=sys.stderr)
         else:
+            (DOCS / name).parent.mkdir(exist_ok=True)
             (DOCS / name).write_text(text, encoding="utf-8")
             print(f"wrote docs/{name}")
     return c_header.write(checking=checking) or (1 if checking and stale else 0)
@@ -69,6 +74,7 @@ def documents() -> dict[str, str]:
         "states.md": state_diagram(),
         "faults.md": faults(),
         "fault-injection.md": fault_injection(),
+        "safety/traceability.md": traceability(),
     }
 
 
@@ -214,7 +220,7 @@ def fault_injection() -> str:
         "## Where the device tells less than one would wish",
         *(f"**`{name}`.** {words}" for name, words in LIMITS.items()),
         "## Hazards",
-        "The rows of [hazards.csv](reference/hazards.csv), each with what puts it on trial. A row that no "
+        "The rows of [hazards.csv](safety/hazards.csv), each with what puts it on trial. A row that no "
         "device can have names what covers it instead.",
         _table(
             ("hazard", "put on trial by"),
@@ -222,6 +228,30 @@ def fault_injection() -> str:
                 (hazard, ", ".join(f"`{name}`" for name in faults_of(hazard)) or NOT_THE_DEVICES[hazard])
                 for hazard in sorted({*NOT_THE_DEVICES, *(one for fault in known for one in fault.hazards)})
             ],
+        ),
+    )
+
+
+def traceability() -> str:
+    """From each hazard and requirement to the files of the tests that name it, as their source has it."""
+    trace = make_trace(ROOT, None)
+    return _page(
+        "Traceability",
+        "From each hazard of [hazards.csv](hazards.csv) to the requirements that control it, from each of "
+        "[requirements.csv](requirements.csv) to the modules that meet it, and from both to the tests that "
+        'show it: those that carry its number, `@pytest.mark.shows("REQ-011", "HZ-005")`. '
+        "`picolase trace` adds what became of them in the last run, test by test, and fails where a line "
+        "cannot be followed to one that passed; it is the last step of `make test`. The wording of a "
+        "standard that nobody here could read is *to be confirmed*. Not listed here, because they compute "
+        f"their numbers: tests of {links(trace.computed) or 'none'}.",
+        "## Hazards",
+        _table(
+            ("hazard", "severity, 1 to 5", "what may happen", "controlled by", "shown in"), hazard_rows(trace)
+        ),
+        "## Requirements",
+        _table(
+            ("requirement", "what is required", "wording", "met by", "in", "shown in"),
+            requirement_rows(trace),
         ),
     )
 

@@ -127,6 +127,7 @@ async def test_a_gate_that_breaks_while_a_permit_is_repeated_stops_the_laser() -
         connection.close()
 
 
+@pytest.mark.shows("HZ-034")
 async def test_a_pulled_cable_ends_the_connection_and_what_was_asked() -> None:
     with memory_line() as end:
         laser, witness = LittleLaser(end), Witness()

@@ -92,6 +92,7 @@ async def test_an_older_session_played_back_is_not_taken_for_a_laser() -> None:
         assert witness.seen == []
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 async def test_an_older_session_played_back_into_a_live_one_changes_nothing() -> None:
     with memory_line() as end:
         laser, witness = LittleLaser(end), Witness()

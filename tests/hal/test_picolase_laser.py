@@ -132,6 +132,7 @@ def test_every_energy_on_the_devices_step_survives_the_way_to_the_wire_and_back(
     assert SetPoint.from_wire(set_point.to_wire()) == set_point
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 async def test_a_set_point_that_reads_back_differently_is_a_device_error(bench: Bench) -> None:
     bench.device.committed = wire.Setpoint(755, 750, 172_900, 5_000, Handpiece.ZOOM, 3_500)
     original = bench.device.answer

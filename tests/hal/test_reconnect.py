@@ -87,6 +87,7 @@ async def test_the_first_failure_of_a_kind_is_a_warning_and_its_repeats_are_not(
     assert "no such line" in bench.states[1][1]
 
 
+@pytest.mark.shows("REQ-008")
 async def test_a_laser_that_comes_back_is_served_again_with_a_new_connection_and_never_armed() -> None:
     witness = Witness()
     bench = Bench(witness)

@@ -24,6 +24,7 @@ def picolase(rig: Rig, *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 async def test_a_daemon_killed_while_firing_leaves_an_audit_that_its_key_and_its_log_prove(rig: Rig) -> None:
     await rig.start()
     _, told = picolase(rig, "audit", "key")

@@ -67,6 +67,7 @@ class Broker:
             await self.witness.run("127.0.0.1", port)
 
 
+@pytest.mark.shows("REQ-034")
 async def test_the_broker_is_refused_then_killed_then_frozen_while_the_laser_fires(
     rig: Rig, free_port: int
 ) -> None:

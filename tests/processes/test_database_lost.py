@@ -175,6 +175,7 @@ async def test_a_writer_that_locks_the_database_in_mid_series_stops_the_laser(ri
     await _goes_on(rig, session, given)
 
 
+@pytest.mark.shows("REQ-042", "HZ-035")
 @needs_root
 async def test_a_disk_that_fills_up_in_mid_series_stops_the_laser(disk: Path, rig: Rig) -> None:
     put_on(disk, rig)

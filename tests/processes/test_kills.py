@@ -27,6 +27,7 @@ async def to_the_brink(rig: Rig, chance: random.Random) -> None:
     await rig.device_time(now_us + chance.randrange(PULSES_US))
 
 
+@pytest.mark.shows("REQ-032", "HZ-035")
 async def test_the_daemon_is_killed_at_twelve_random_moments_of_a_series(
     rig: Rig, record_property: Callable[[str, object], None]
 ) -> None:
@@ -89,6 +90,7 @@ async def test_laser_and_daemon_are_killed_at_once_at_six_random_moments_of_a_se
     await _finish_in_full(rig, session)
 
 
+@pytest.mark.shows("REQ-026", "HZ-003")
 async def test_the_power_of_the_laser_is_cut_at_six_random_moments_of_a_series(rig: Rig) -> None:
     chance = random.Random(4)
     await rig.start()
@@ -134,6 +136,7 @@ async def _finish_in_full(rig: Rig, session_id: str) -> None:
     await rig.balanced()
 
 
+@pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 async def test_a_stopped_daemon_goes_on_as_after_a_trip(rig: Rig) -> None:
     await rig.start()
     session = await rig.begin(plan(SERIES))

@@ -49,6 +49,7 @@ async def lost_and_found(
     assert (await rig.truth()).aperture == SERIES
 
 
+@pytest.mark.shows("HZ-034")
 async def test_the_pseudo_terminal_is_closed_in_mid_series_and_comes_back_under_its_name(rig: Rig) -> None:
     await rig.start_laser()
     rig.url = str(rig.folder / "cable")
@@ -87,6 +88,7 @@ async def test_a_tcp_connection_is_reset_in_mid_series(rig: Rig) -> None:
         await asyncio.gather(*tasks)
 
 
+@pytest.mark.shows("HZ-034")
 async def test_a_tcp_line_falls_silent_in_mid_series_without_closing(rig: Rig) -> None:
     served = await rig.start_laser("--tcp", "127.0.0.1:0")
     found = re.search(r"socket://127\.0\.0\.1:(\d+)", served)

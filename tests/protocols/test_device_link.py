@@ -36,6 +36,7 @@ def test_a_repeated_connect_is_answered_again_and_opens_nothing() -> None:
     assert link.receive(encode(Frame(session, 2, Standby()))) == [Asked(Standby())]
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_a_request_is_acted_on_once_and_answered_as_often_as_it_is_asked() -> None:
     link, session = device_up()
     asked = encode(Frame(session, 1, Acknowledge(3)))
@@ -91,6 +92,7 @@ def test_request_number_zero_is_no_repetition_of_anything() -> None:
     assert sent(link) == []
 
 
+@pytest.mark.shows("REQ-033")
 def test_a_gap_in_the_requests_is_rejected_once_with_the_number_expected() -> None:
     link, session = device_up()
     for _ in range(3):
@@ -99,6 +101,7 @@ def test_a_gap_in_the_requests_is_rejected_once_with_the_number_expected() -> No
     assert link.frames_rejected == 3
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 @pytest.mark.parametrize("session", [0, 1])
 def test_frames_of_no_session_or_another_are_rejected_once(session: int) -> None:
     link = DeviceLink(1)
@@ -129,6 +132,7 @@ def test_a_good_frame_ends_the_reject_condition(good: Frame) -> None:
     assert len(sent(link)) == 1
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_stale_words_are_not_heard() -> None:
     link, session = device_up()
     beat = Heartbeat(1, Intent.IDLE)

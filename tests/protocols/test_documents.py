@@ -15,7 +15,7 @@ from protocols.scpi import TREE
 from protocols.states import TRANSITIONS, Event, State
 from tools import generate
 
-NAMES = {"interface.md", "states.md", "faults.md", "fault-injection.md"}
+NAMES = {"interface.md", "states.md", "faults.md", "fault-injection.md", "safety/traceability.md"}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, docs: Path, *arguments: str) -> int:
@@ -37,7 +37,7 @@ def test_stale_documents_are_named_and_written_anew(
     assert not list(tmp_path.iterdir())
     assert all(f"docs/{name} is out of date" in capsys.readouterr().err for name in ["faults.md"])
     assert run(monkeypatch, tmp_path) == 0
-    assert {path.name for path in tmp_path.iterdir()} == NAMES
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.md")} == NAMES
     assert run(monkeypatch, tmp_path, "--check") == 0
     (tmp_path / "states.md").write_text("by hand", encoding="utf-8")
     capsys.readouterr()

@@ -267,6 +267,7 @@ def test_user_units_and_back_is_the_same_number(row: tuple[str, int, str, float]
     assert from_user(*to_user(row[0], value)) == (row[0], value)
 
 
+@pytest.mark.shows("REQ-025")
 def test_large_counts_are_not_rounded() -> None:
     assert from_user("pulses", COUNT_MAX) == ("pulses", COUNT_MAX)
 

@@ -73,6 +73,7 @@ def test_parse_errors_compare_by_what_they_say() -> None:
     assert error != ValueError("text")
 
 
+@pytest.mark.shows("REQ-033")
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_frame_or_a_parse_error(data: bytes) -> None:
     with contextlib.suppress(ParseError):
@@ -142,6 +143,7 @@ def accepted(stream: bytes) -> list[Frame]:
     return [found for found in Decoder().feed(stream + b"\0") if isinstance(found, Frame)]
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @pytest.mark.parametrize(("opcode", "shape", "raw"), [row[1:] for row in GOLDEN], ids=IDS)
 def test_every_single_flipped_bit_is_noticed(opcode: int, shape: str, raw: tuple[object, ...]) -> None:
     wire = framed(opcode, 0xA1B2C3D4, 77, struct.pack("<" + shape, *raw))
@@ -152,12 +154,14 @@ def test_every_single_flipped_bit_is_noticed(opcode: int, shape: str, raw: tuple
         assert accepted(bytes(flipped)) == []
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 def test_every_flip_of_the_delimiter_leaves_the_frame_unread() -> None:
     wire = encode(Frame(3, 4, Heartbeat(5, Intent.IDLE)))
     for bit in range(8):
         assert accepted(wire[:-1] + bytes([1 << bit])) == []
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @pytest.mark.parametrize(
     "frame", [Frame(0xA1B2C3D4, 77, ReadSetpoint()), Frame(0, 1, Stop(1))], ids=["ReadSetpoint", "Stop"]
 )
@@ -170,6 +174,7 @@ def test_every_two_flipped_bits_are_noticed(frame: Frame) -> None:
         assert accepted(bytes(flipped)) == []
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @settings(max_examples=300)
 @given(st.sampled_from(GOLDEN), st.sets(st.integers(0, 8 * 260), min_size=2, max_size=6))
 def test_some_flipped_bits_in_any_frame_are_noticed(

@@ -101,6 +101,7 @@ def test_the_next_request_leaves_when_the_answer_is_in() -> None:
     ]
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_a_late_second_answer_and_one_from_another_session_are_ignored() -> None:
     link = host_up()
     link.request(Standby(), 0)
@@ -123,6 +124,7 @@ def test_an_answer_of_the_wrong_kind_ends_the_link() -> None:
     ]
 
 
+@pytest.mark.shows("REQ-033")
 def test_a_nak_for_the_session_counts_only_from_a_device_in_another_session() -> None:
     link = host_up()
     assert link.receive(from_device(Nak(NakReason.SESSION, 1, 0)), 1) == []  # about a frame of somebody else

@@ -27,6 +27,7 @@ def converse(to_device: Vice, to_host: Vice, seed: int) -> Line:
     return line
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("vice", VICES, ids=lambda vice: vice.name)
 @pytest.mark.parametrize("side", ["to the device", "to the host", "both"])
@@ -70,6 +71,7 @@ def test_lossy_wires_are_usually_mended() -> None:
     assert any(line.device.link.frames_rejected for line in up)
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 @given(vices, vices, st.integers(0, 2**32))
 def test_any_mixture_of_vices_keeps_the_books(to_device: Vice, to_host: Vice, seed: int) -> None:
     line = converse(to_device, to_host, seed)
@@ -100,6 +102,7 @@ def test_lost_messages_are_counted_exactly() -> None:
     assert [event.lost for event in line.received[before:]] == [3, 0, 0]
 
 
+@pytest.mark.shows("HZ-034")
 def test_a_silent_device_fails_the_link_after_one_second() -> None:
     line = Line()
     line.open()
@@ -183,6 +186,7 @@ def recorded_session() -> tuple[bytes, bytes]:
     return bytes(to_device), bytes(to_host)
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_a_recorded_older_session_changes_nothing_at_the_host() -> None:
     _, to_host = recorded_session()
     for state in ("connecting", "up", "stopping"):
@@ -200,6 +204,7 @@ def test_a_recorded_older_session_changes_nothing_at_the_host() -> None:
         assert line.run(lambda line=line: line.host.state is LinkState.UP, SECOND)  # type: ignore[misc]  # bound
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_a_recorded_older_session_asks_the_device_for_nothing() -> None:
     """It opens a session (which voids permits: as good as a stop) and may stop; it asks for nothing."""
     to_device, _ = recorded_session()

@@ -68,6 +68,7 @@ def test_every_query_in_every_spelling_has_its_answer(query: str) -> None:
             assert terminal.laser.asked == []
 
 
+@pytest.mark.shows("REQ-024")
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("host", [False, True])
 @pytest.mark.parametrize("line", SETTINGS)
@@ -106,6 +107,7 @@ def test_a_stop_behind_an_error_in_its_line_is_carried_out_and_nothing_else_is(b
     assert terminal.say("*ESE?") == "0"
 
 
+@pytest.mark.shows("REQ-023")
 def test_nothing_on_the_console_arms_or_permits() -> None:
     """Every command of the tree with parameters: only set-points and the aiming beam are asked for."""
     laser = ScriptedLaser()

@@ -52,6 +52,7 @@ def specified(state: State, event: Event) -> str | None:
     return SPECIFIED.get((state.name, event.name))
 
 
+@pytest.mark.shows("REQ-001")
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", Event)
 def test_every_event_in_every_state_does_what_is_specified_or_nothing(state: State, event: Event) -> None:
@@ -78,12 +79,14 @@ def reachable(start: State, without: frozenset[State] = frozenset()) -> set[Stat
     return seen
 
 
+@pytest.mark.shows("REQ-001", "HZ-001")
 @pytest.mark.parametrize("start", [State.FAULT, State.OFF, State.SELF_TEST, State.WARM_UP, State.CALIBRATING])
 @pytest.mark.parametrize("gate", [State.STANDBY, State.ARMING])
 def test_there_is_no_road_to_ready_around_standby_and_arming(start: State, gate: State) -> None:
     assert not reachable(start, frozenset({gate})) & {State.READY, State.EMITTING}
 
 
+@pytest.mark.shows("REQ-001")
 def test_ready_is_entered_from_arming_and_emitting_only_and_emitting_from_ready_only() -> None:
     into = {after: set[State]() for after in State}
     for state, row in TRANSITIONS.items():

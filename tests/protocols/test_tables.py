@@ -91,6 +91,7 @@ def test_codes_are_pinned_and_fit_a_set_of_64(numbered: type[enum.IntEnum]) -> N
     assert max(numbered) < 64
 
 
+@pytest.mark.shows("REQ-041", "HZ-022")
 def test_every_fault_has_its_words_and_no_two_the_same() -> None:
     assert set(FAULTS) == set(Fault) - {Fault.NONE}
     for row in FAULTS.values():
@@ -99,6 +100,7 @@ def test_every_fault_has_its_words_and_no_two_the_same() -> None:
     assert len({row.cause for row in FAULTS.values()}) == len(FAULTS)
 
 
+@pytest.mark.shows("REQ-041")
 def test_service_faults_are_pinned() -> None:
     assert {fault.name for fault, row in FAULTS.items() if row.service} == FOR_SERVICE
     assert all("service" in FAULTS[Fault[name]].action for name in FOR_SERVICE)
@@ -123,6 +125,7 @@ def test_the_chain_is_judged_in_the_order_of_its_codes() -> None:
     assert len({row.meaning for row in INTERLOCKS.values()}) == len(Interlock)
 
 
+@pytest.mark.shows("REQ-041", "HZ-022")
 def test_every_refusal_says_what_is_in_the_way_and_what_to_do() -> None:
     assert list(REFUSALS) == sorted(Refusal)
     for row in REFUSALS.values():
@@ -131,6 +134,7 @@ def test_every_refusal_says_what_is_in_the_way_and_what_to_do() -> None:
     assert len({row.text for row in REFUSALS.values()}) == len(REFUSALS)
 
 
+@pytest.mark.shows("REQ-041", "HZ-022")
 def test_reasons_come_in_words_all_of_them_and_in_order() -> None:
     first, second = reasons(frozenset({Refusal.DOCKED, Refusal.KEY_OFF}))
     assert (first.code, str(first)) == ("device.key_off", "the key is off: turn the key on")

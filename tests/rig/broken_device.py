@@ -224,4 +224,4 @@ def dump_sticks_at_the_second_trip(simulator: Simulator) -> None:
 
 
 blind_to_the_door = wrong(Reads(setting(door_closed=True)))
-BLIND_COMPARATOR = Drives(setting(comparator_uj=0))
+BLIND_COMPARATOR = Drives(setting(comparator_uj=2**31 - 1))

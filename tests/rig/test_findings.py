@@ -19,6 +19,7 @@ BY_ITSELF = (
 )
 
 
+@pytest.mark.shows("HZ-001")
 def test_a_stuck_strap_gives_no_light_without_a_foot() -> None:
     stuck = {"name": "input-stuck", "line": "internal_trigger_strap", "to": True, "at_s": 0.5}
     result = simulate(replace(SERIES, faults=(stuck,)), 1, clock=time.perf_counter)
@@ -40,6 +41,7 @@ def test_light_by_the_internal_trigger_without_its_strap_is_found() -> None:
     assert {violation.invariant for violation in result.violations} == {"fresh-press"}
 
 
+@pytest.mark.shows("HZ-001")
 @pytest.mark.parametrize("contact", ["docked_a_closed", "docked_b_closed"])
 def test_a_stuck_contact_of_the_port_lets_no_calibration_light_into_the_room(contact: str) -> None:
     stuck = {"name": "input-stuck", "line": contact, "to": True, "at_s": 0.5}
@@ -48,12 +50,14 @@ def test_a_stuck_contact_of_the_port_lets_no_calibration_light_into_the_room(con
     assert not result.violations
 
 
+@pytest.mark.shows("HZ-014")
 def test_a_dead_photodiode_takes_no_pulse_out_of_the_books() -> None:
     dead = {"name": "photodiode-dead", "on": "pulse", "nth": 4, "after_s": 0.02}
     result = simulate(replace(SERIES, faults=(dead,)), 1, clock=time.perf_counter)
     assert not result.violations
 
 
+@pytest.mark.shows("REQ-048", "HZ-013")
 def test_a_double_pulse_is_counted_with_both_its_flashes() -> None:
     double = {"name": "double-pulse", "on": "pulse", "nth": 4, "after_s": 0.02}
     result = simulate(replace(SERIES, faults=(double,)), 1, clock=time.perf_counter)

@@ -60,6 +60,7 @@ def ring(simulator: Simulator) -> None:
         simulator.observers.append(vice)
 
 
+@pytest.mark.shows("REQ-033", "HZ-033")
 async def test_bit_flips_at_each_lamp_trigger_lose_no_pulse() -> None:
     """HZ-033: what the lamp's discharge garbles is asked for again."""
     async with Stack(seed=3) as stack:
@@ -71,6 +72,7 @@ async def test_bit_flips_at_each_lamp_trigger_lose_no_pulse() -> None:
         assert sum(vice.fired for way in ways(stack) for vice in way.vices if isinstance(vice, Vice)) >= 10
 
 
+@pytest.mark.shows("REQ-032", "HZ-002")
 async def test_frames_half_a_second_late_end_emission_in_time() -> None:
     """HZ-002: with heartbeats late, no challenge is answered in its 200 ms, and no pulse follows."""
     async with Stack(seed=4) as stack:
@@ -85,6 +87,7 @@ async def test_frames_half_a_second_late_end_emission_in_time() -> None:
         assert max(pulse.time_us for pulse in stack.truth.pulses) <= began_us + 250_000
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 async def test_a_grant_that_is_replayed_gives_no_light() -> None:
     """HZ-036: the permit of a captured frame is used up or void, whatever the foot does."""
     async with Stack(seed=5) as stack:
@@ -135,6 +138,7 @@ async def test_noise_and_overtaking_keep_the_books() -> None:
         assert late.fired
 
 
+@pytest.mark.shows("REQ-032", "HZ-034")
 async def test_a_cable_pulled_by_the_scenarios_agenda_ends_emission_and_comes_back() -> None:
     async with Stack(seed=7) as stack:
         await stack.prepare(SHORT)

@@ -103,6 +103,7 @@ def test_a_shipped_scenario_fires_all_its_faults_and_the_laser_answers(file: Pat
     assert simulator.plant.truth.aperture == 0
 
 
+@pytest.mark.shows("REQ-017", "HZ-015")
 def test_a_calibration_with_a_wrong_meter_is_not_valid() -> None:
     simulator, _ = played(SCENARIOS / "port-meter-reads-half.toml")
     assert isinstance(simulator.firmware, Reference)

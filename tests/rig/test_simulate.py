@@ -148,9 +148,21 @@ HOSTED = [
     for file in sorted(SCENARIOS.glob("*.toml"))
     if "[host]" in file.read_text("utf-8") and file.name != "nominal-10hz.toml"
 ]
+SHOWN = {
+    "cable-pulled-in-a-series": pytest.mark.shows("REQ-032", "HZ-034"),
+    "daemon-killed-in-a-series": pytest.mark.shows("REQ-032", "REQ-042", "HZ-035"),
+    "disk-full-in-a-series": pytest.mark.shows("REQ-042", "HZ-035"),
+    "door-opened-in-a-series": pytest.mark.shows("REQ-007", "REQ-008", "HZ-040"),
+    "noisy-line": pytest.mark.shows("REQ-033", "HZ-033"),
+    "power-cut-in-a-series": pytest.mark.shows("REQ-026", "HZ-003"),
+    "processor-hangs-in-a-series": pytest.mark.shows("REQ-032", "HZ-024"),
+    "shutter-sticks-in-a-series": pytest.mark.shows("REQ-035", "HZ-005"),
+}
 
 
-@pytest.mark.parametrize("file", HOSTED, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", [pytest.param(file, marks=SHOWN.get(file.stem, ()), id=file.stem) for file in HOSTED]
+)
 def test_every_other_whole_stack_scenario_keeps_the_promises(file: Path) -> None:
     scenario = read_scenario(file)
     result = simulate(scenario.script, scenario.seed, clock=time.perf_counter)
