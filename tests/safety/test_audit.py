@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.audit import AuditEntry, Break, BreakKind, Head, append, canonical_json, verify
+from safety.audit import AuditEntry, Break, BreakKind, Head, append, canonical_json, holds, verify
 
 
 def chain(length: int) -> list[AuditEntry]:
@@ -42,6 +42,7 @@ def test_a_chain_as_it_was_made_has_no_breaks() -> None:
     assert verify([]) == []
 
 
+@pytest.mark.shows("REQ-042")
 def test_the_first_entry_is_pinned_by_an_independent_computation() -> None:
     entry = WHOLE[0]
     text = (
@@ -66,6 +67,7 @@ def test_what_is_hashed_is_the_canonical_json_of_the_entry(
 TEXT_FIELDS = ("prev_hash", "wall_time", "kind", "actor", "body", "hash")
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_change_of_a_single_byte_is_found_at_its_entry() -> None:
     for position, entry in enumerate(WHOLE):
         for name in TEXT_FIELDS:
@@ -89,6 +91,7 @@ def test_every_changed_number_is_found_at_its_entry() -> None:
                 assert breaks[0].position == position
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_deletion_of_entries_is_found_where_they_were() -> None:
     for first in range(len(WHOLE)):
         for last in range(first + 1, len(WHOLE)):
@@ -97,6 +100,7 @@ def test_every_deletion_of_entries_is_found_where_they_were() -> None:
             assert {found.position for found in breaks} == {first}
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_insertion_of_an_entry_is_found_where_it_is() -> None:
     for place in range(1, len(WHOLE)):
         forged = append(WHOLE[place - 1], wall_time="x", mono_us=0, kind="pulse", actor="eve", body={})
@@ -105,6 +109,7 @@ def test_every_insertion_of_an_entry_is_found_where_it_is() -> None:
         assert breaks[0].position == place + 1  # The forged one follows well; the next one no longer does.
 
 
+@pytest.mark.shows("REQ-042")
 def test_every_swap_of_two_entries_is_found() -> None:
     for first in range(len(WHOLE)):
         for second in range(first + 1, len(WHOLE)):
@@ -122,6 +127,7 @@ def test_an_entry_that_was_changed_and_hashed_anew_is_found_at_the_next_one() ->
         assert breaks == [Break(BreakKind.UNLINKED, place + 1, place + 1)]
 
 
+@pytest.mark.shows("REQ-042")
 def test_a_tail_cut_off_is_found_only_against_the_head_kept_elsewhere() -> None:
     for length in range(len(WHOLE)):
         assert verify(WHOLE[:length]) == []
@@ -211,3 +217,9 @@ def test_moving_text_between_fields_changes_the_hash(kind: str, actor: str, move
     other = append(None, wall_time="t", mono_us=mono_us, kind=kind, actor=moved + actor, body={})
     assert one.hash != other.hash
     assert verify([one]) == verify([other]) == []
+
+
+def test_an_entry_with_a_value_of_another_type_is_told_not_to_hold() -> None:
+    entry = chain(1)[0]
+    assert holds(entry) is True
+    assert holds(altered(entry, "body", 7)) is False

@@ -51,6 +51,7 @@ def kinds(proof: Proof) -> list[tuple[BreakKind, int]]:
     return [(broken.kind, broken.position) for broken in proof.breaks]
 
 
+@pytest.mark.shows("REQ-042")
 def test_a_chain_is_sealed_up_to_its_last_checkpoint() -> None:
     chain = made(OLD, "a", "b", OLD, "c")
     for keys in ((), (OLD,), (OLD, EVE)):
@@ -114,6 +115,7 @@ def test_a_checkpoint_that_was_moved_is_told() -> None:
     assert proof_of(chain).sealed == -1
 
 
+@pytest.mark.shows("REQ-042")
 @pytest.mark.parametrize("name", ["time", "device", "key", "next_key", "signature"])
 def test_every_changed_byte_of_a_checkpoint_that_was_hashed_anew_is_told(name: str) -> None:
     chain = made("a")
@@ -184,3 +186,4 @@ def test_the_key_of_a_published_vector() -> None:
     assert is_public_key(public)
     assert not is_public_key(public.upper())
     assert not is_public_key(public[:-1])
+    assert not is_public_key(public[:-1] + "X")

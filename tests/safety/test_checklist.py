@@ -30,6 +30,7 @@ NAMED = {
 }
 
 
+@pytest.mark.shows("HZ-045")
 def test_every_contraindication_of_the_row_is_asked() -> None:
     told = " ".join(T029.values())
     for words in NAMED:
@@ -48,12 +49,14 @@ def test_every_item_has_its_own_key_a_statement_a_source_and_what_to_do() -> Non
         assert item.action
 
 
+@pytest.mark.shows("HZ-045")
 def test_nothing_is_missing_when_all_is_confirmed_and_everything_when_nothing_is() -> None:
     assert missing(ITEMS) == ()
     assert reasons(ITEMS) == ()
     assert [item.key for item in missing(())] == list(ITEMS)
 
 
+@pytest.mark.shows("HZ-045")
 @pytest.mark.parametrize("left_out", list(itertools.combinations(ITEMS, 2)) + [(key,) for key in ITEMS])
 def test_each_that_is_missing_is_refused_by_its_name(left_out: tuple[str, ...]) -> None:
     told = reasons([key for key in ITEMS if key not in left_out])

@@ -189,6 +189,7 @@ def test_the_file_of_cases_was_read_and_the_unanswered_are_in_it() -> None:
     assert all(NOT_ANSWERED.values())
 
 
+@pytest.mark.shows("REQ-043", "HZ-018", "HZ-023")
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if row["id"] not in NOT_ANSWERED], ids=lambda row: row["id"]
 )

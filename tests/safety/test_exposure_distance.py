@@ -124,6 +124,7 @@ def changed(**fields: object) -> TreatmentPlan:
     return TreatmentPlan(**{name: getattr(PLAN, name) for name in PLAN.__slots__} | fields)
 
 
+@pytest.mark.shows("REQ-043", "HZ-018")
 def test_a_plan_tells_what_its_beam_needs_by_the_stricter_edition() -> None:
     told = plan_hazard(PLAN)
     limit = 2.7e4 * 10**0.11 * math.pow(7.5e-10, 0.75) * 100**-0.25
@@ -134,6 +135,7 @@ def test_a_plan_tells_what_its_beam_needs_by_the_stricter_edition() -> None:
     assert told["nohd_m"] == pytest.approx((safe_m - 8e-3 / math.sqrt(2)) / (5e-3 / math.sqrt(2)))
 
 
+@pytest.mark.shows("REQ-043")
 @pytest.mark.parametrize("handpiece", limits.HANDPIECE_DIVERGENCE_MRAD)
 def test_every_handpiece_has_a_divergence(handpiece: Handpiece) -> None:
     assert set(plan_hazard(changed(handpiece=handpiece.name.lower()))) == {"nohd_m", "od", "lb"}

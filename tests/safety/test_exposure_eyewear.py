@@ -115,6 +115,7 @@ def test_there_is_no_adjustment_eyewear_for_light_unseen_or_pulses_below_a_nanos
     assert adjustment(532, 5e-10, 0.0, 1.0, 1.0) is None
 
 
+@pytest.mark.shows("REQ-043", "HZ-018")
 @any_of(st.floats(1e-6, 1e9), st.floats(1e-6, 1e6))
 def test_what_passes_the_eyewear_is_within_the_limit(exposure: float, limit: float) -> None:
     passed = exposure * 10 ** -optical_density(exposure, limit)

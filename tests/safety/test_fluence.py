@@ -27,6 +27,7 @@ def test_the_file_of_cases_was_read() -> None:
     assert len(ROWS) >= 17
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_every_published_case_is_met_within_half_of_its_last_digit(row: dict[str, str]) -> None:
     spot_mm, published = float(row["spot_diameter_mm"]), row["fluence_J_cm2"]
@@ -51,6 +52,7 @@ def test_two_hundred_millijoule_in_six_millimetres_is_published_as_0_71() -> Non
     assert not fluence.meets_published(2.51, "2")
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 @any_of(SENSIBLE, SENSIBLE)
 def test_fluence_is_energy_over_area_by_thirty_digit_decimals(energy_mj: float, spot_mm: float) -> None:
     getcontext().prec = 40
@@ -85,6 +87,7 @@ def test_the_ends_of_the_range_are_computed(edge: float) -> None:
     assert pulse_energy_mj(edge, edge) > 0
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 @pytest.mark.parametrize("factor", [1.0 + 1e-9, 1.0 - 1e-9, 2.0, 0.5, -1.0, math.nan, math.inf])
 def test_a_wrong_formula_is_found_by_the_other_computation(
     factor: float, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +112,7 @@ def test_the_second_computation_says_the_same_as_the_first(first: float, spot_mm
         assert math.isclose(compute(first, spot_mm), second(first, spot_mm), rel_tol=1e-13)
 
 
+@pytest.mark.shows("REQ-022", "HZ-023")
 def test_the_second_computation_shares_nothing_with_a_wrong_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fluence, "_fluence", lambda *_: 1e9)
     monkeypatch.setattr(fluence, "_energy", lambda *_: 1e9)
@@ -118,6 +122,7 @@ def test_the_second_computation_shares_nothing_with_a_wrong_first(monkeypatch: p
         fluence.second_fluence_j_cm2(173.0, math.nan)
 
 
+@pytest.mark.shows("REQ-022")
 @pytest.mark.parametrize(
     ("stated", "tolerance"),
     [(1.8, 0.018), (0.71, 0.005), (1.798, 0.001798), (1.79812, 0.00179812), (2, 0.02)],

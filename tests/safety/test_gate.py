@@ -10,7 +10,7 @@ from protocols.faults import Fault
 from protocols.interlocks import Interlock
 from protocols.messages import Beam, Handpiece, Intent, Message
 from protocols.refusals import Refusal
-from protocols.requests import Calibrate, Trigger
+from protocols.requests import Calibrate, CommitSetpoint, Trigger
 from protocols.states import State
 from safety.freshness import Input, Quality
 from safety.gate import LoadedPlan, Situation, refusals
@@ -30,6 +30,7 @@ from tests.safety.situations import (
 )
 
 
+@pytest.mark.shows("REQ-041", "HZ-022")
 def test_every_reason_has_words_for_an_operator() -> None:
     assert set(HOST_REASONS) == set(HostReason)
     for row in HOST_REASONS.values():
@@ -42,6 +43,7 @@ def test_arm_and_grant_leave_when_everything_is_known_and_good() -> None:
     assert refusals(GRANT, READY) == ()
 
 
+@pytest.mark.shows("REQ-001", "HZ-001")
 @pytest.mark.parametrize("message", [ARM, GRANT, Calibrate()], ids=["arm", "grant", "calibrate"])
 def test_what_makes_light_leaves_in_exactly_one_situation(message: Message) -> None:
     wanted = State.READY if message is GRANT else State.STANDBY
@@ -150,6 +152,7 @@ def test_an_arm_with_a_wrong_field_is_refused(field: str, value: Any, code: str)
     assert codes(replace(ARM, **{field: value}), STANDBY) == {code}
 
 
+@pytest.mark.shows("REQ-022", "HZ-016")
 @pytest.mark.parametrize("message", [ARM, GRANT], ids=["arm", "grant"])
 @pytest.mark.parametrize(
     ("changes", "expected"),
@@ -201,6 +204,7 @@ def test_the_books_must_be_in_order(message: Message, changes: dict[str, Any], e
     assert found == (expected | {"pulses"} if message is GRANT and "plan_done" in expected else expected)
 
 
+@pytest.mark.shows("REQ-023", "REQ-024", "HZ-019")
 def test_a_set_point_that_was_read_back_must_be_the_plans_and_under_the_ceiling() -> None:
     other = replace(SETPOINT, pulse_energy_uj=174_000)
     situation = on_device(replace(STANDBY, setpoint=other), setpoint_hash=other.hash)
@@ -210,6 +214,7 @@ def test_a_set_point_that_was_read_back_must_be_the_plans_and_under_the_ceiling(
     assert codes(replace(ARM, setpoint_hash=high.hash), situation) == {"setpoint_differs", "ceiling"}
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 @pytest.mark.parametrize("done", range(62))
 def test_a_permit_goes_no_further_than_its_series(done: int) -> None:
     left = 20 - done % 20 if done < 60 else 0
@@ -232,3 +237,51 @@ def test_arming_is_done_once_and_a_grant_needs_it(intent: Intent, epoch: int | N
 def test_a_permit_must_end_in_the_devices_future() -> None:
     for ends_us, refused in ((0, True), (1_000_000, True), (1_000_001, False)):
         assert codes(replace(GRANT, ends_us=ends_us), READY) == ({"permit_end"} if refused else set())
+
+
+@pytest.mark.parametrize("message", [ARM, GRANT, Calibrate()], ids=["arm", "grant", "calibrate"])
+def test_no_reason_is_given_twice(message: Message) -> None:
+    nothing = Situation(None, {}, None, None, None)
+    unarmed = replace(STANDBY if message == ARM else READY, arm_epoch=None)
+    for situation in (nothing, unarmed, replace(STANDBY, link=None)):
+        given = [reason.code for reason in refusals(message, situation)]
+        assert len(given) == len(set(given))
+
+
+def test_nothing_is_set_without_a_link_and_that_is_the_reason() -> None:
+    assert codes(CommitSetpoint(SETPOINT.hash), replace(STANDBY, link=None)) == {"link_down"}
+
+
+def test_nobody_may_serve_unless_it_is_said() -> None:
+    plan_of_service = FOREARM._replace(plan=replace(FOREARM.plan, indication="service"))
+    assert not Situation(None, {}, None, None, None).may_serve
+    assert codes(ARM, replace(STANDBY, plan=plan_of_service)) == {"service"}
+
+
+def test_a_wrong_state_is_told_with_both_states() -> None:
+    for situation, is_now in ((READY, "READY"), (replace(STANDBY, device=None), "unknown")):
+        texts = [reason.text for reason in refusals(Calibrate(), situation)]
+        assert f"the laser is in another state ({is_now} instead of STANDBY)" in texts
+
+
+@pytest.mark.parametrize("block", [Refusal.AIMING_BEAM, Refusal.DOCKED])
+def test_without_a_plan_nothing_is_taken_for_a_rehearsal(block: Refusal) -> None:
+    blocked = on_device(replace(STANDBY, plan=None), blocks=frozenset({block}))
+    assert codes(ARM, blocked) == {"no_plan", "block"}
+
+
+def test_a_reason_names_what_is_open_what_an_input_is_worth_and_what_differs() -> None:
+    def texts(message: Message, situation: Situation) -> dict[str, str]:
+        return {reason.code: reason.text for reason in refusals(message, situation)}
+
+    opened = on_device(STANDBY, open_interlocks=frozenset({Interlock.DOOR, Interlock.KEY}))
+    names = ", ".join(sorted((Interlock.DOOR, Interlock.KEY))[at].name.lower() for at in range(2))
+    assert texts(ARM, opened)["host.interlock"].endswith(f"({names})")
+    unseen = texts(ARM, replace(STANDBY, qualities={}))
+    assert unseen["host.status"] == "the laser's state is not known just now (bad)"
+    assert texts(replace(ARM, beam=Beam.SHUTTER), STANDBY)["host.beam"].endswith(
+        "(beam SHUTTER instead of APERTURE)"
+    )
+    assert texts(replace(ARM, stop_epoch=2), STANDBY)["host.stopped_since"].endswith(
+        "(stop_epoch 2 instead of 3)"
+    )

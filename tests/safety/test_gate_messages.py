@@ -60,6 +60,7 @@ def sample(type_: type[Message]) -> Message:
     return type_.decode(bytes(size))  # the reads: all their fields may be 0
 
 
+@pytest.mark.shows("REQ-001")
 @pytest.mark.parametrize("type_", HOSTS)
 @pytest.mark.parametrize("state", [None, *State])
 @pytest.mark.parametrize("linked", [False, True])
@@ -103,6 +104,7 @@ def test_the_devices_own_messages_never_leave_the_host(message: Message) -> None
     assert codes(message, READY) == {"not_ours"}
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("quality", Quality)
 def test_set_points_are_changed_in_standby_only_and_never_blindly(state: State, quality: Quality) -> None:
@@ -114,6 +116,7 @@ def test_set_points_are_changed_in_standby_only_and_never_blindly(state: State, 
     assert codes(CommitSetpoint(5), situation) == expected
 
 
+@pytest.mark.shows("REQ-023", "HZ-008")
 def test_no_staged_set_point_is_above_a_ceiling() -> None:
     assert codes(STAGE, STANDBY) == set()
     above: list[dict[str, Any]] = [
@@ -198,6 +201,7 @@ def test_a_repetition_is_refused_for_everything_else_all_the_same() -> None:
 # -- the heartbeat
 
 
+@pytest.mark.shows("REQ-032", "HZ-035")
 def test_the_heartbeat_is_withheld_for_every_reason_that_demands_it() -> None:
     demanding = {Input.STATUS, Input.TICK, Input.LOOP, Input.TASKS}
     space: Any = itertools.product(

@@ -84,6 +84,7 @@ ENERGIES = (
 )
 
 
+@pytest.mark.shows("REQ-018", "REQ-019")
 @pytest.mark.parametrize("flag", [None, PulseFlag.SHUTTER_CLOSED, PulseFlag.CALIBRATION, PulseFlag.SKIPPED])
 def test_energy_limits_hold_for_every_pair_of_monitor_readings_around_them(flag: PulseFlag | None) -> None:
     flags = frozenset() if flag is None else frozenset({flag})
@@ -92,6 +93,7 @@ def test_energy_limits_hold_for_every_pair_of_monitor_readings_around_them(flag:
         assert judge(pulse).findings == oracle(pulse), pulse
 
 
+@pytest.mark.shows("REQ-047", "HZ-012")
 @pytest.mark.parametrize("mode", [0, 450, 500, 530, 550, 650, 717, 718, 750])
 def test_width_limits_hold_for_every_width_of_every_mode(mode: int) -> None:
     for width in (*range(370, 900), 0, U32_MAX - 1, U32_MAX):
@@ -140,6 +142,7 @@ PULSES = st.builds(
 )
 
 
+@pytest.mark.shows("REQ-018", "REQ-019", "REQ-047", "REQ-048")
 @given(PULSES)
 def test_any_pulse_is_judged_as_the_requirements_say(pulse: PulseReport) -> None:
     assert judge(pulse).findings == oracle(pulse)
@@ -175,3 +178,11 @@ def test_a_value_at_the_end_of_its_range_cannot_be(field: str, value: int, bad: 
 def test_a_pulse_of_unknown_fate_is_not_said_to_be_as_set() -> None:
     judgement = judge(report(flags=frozenset({PulseFlag.UNKNOWN})))
     assert (judgement.findings, judgement.text) == (frozenset(), "nothing was measured")
+
+
+@pytest.mark.shows("REQ-019")
+@pytest.mark.parametrize(("high_uj", "differs"), [(105_000, False), (105_001, True)])
+def test_the_monitors_may_differ_by_exactly_ten_percent_of_their_mean(high_uj: int, differs: bool) -> None:
+    for a_uj, b_uj in ((high_uj, 95_000), (95_000, high_uj)):
+        found = judge(report(set_energy_uj=100_000, monitor_a_uj=a_uj, monitor_b_uj=b_uj)).findings
+        assert found == (frozenset({Finding.MONITORS_DIFFER}) if differs else frozenset())

@@ -16,6 +16,7 @@ ALWAYS = {
 }
 
 
+@pytest.mark.shows("REQ-041")
 @pytest.mark.parametrize("which", LatchId)
 def test_every_latch_has_words_an_action_and_its_rule(which: LatchId) -> None:
     row = LATCHES[which]
@@ -24,6 +25,7 @@ def test_every_latch_has_words_an_action_and_its_rule(which: LatchId) -> None:
     assert row.stops_always == (which in ALWAYS)
 
 
+@pytest.mark.shows("REQ-025", "REQ-037", "HZ-020")
 def test_the_first_cause_stands_and_instances_are_never_used_again() -> None:
     latches, seen = Latches(), []
     for round_, which in itertools.product(range(3), LatchId):
@@ -49,3 +51,7 @@ def test_latches_stand_in_the_order_of_their_trips_and_are_found_by_instance() -
     found, unknown = latches.find([3, 1, 7])
     assert [latch.id for latch in found] == [LatchId.STORE_FAILED, LatchId.STALE]
     assert unknown == [7]
+
+
+def test_before_anything_tripped_no_latch_stands() -> None:
+    assert Latches().standing() == ()

@@ -144,6 +144,7 @@ def test_a_pulse_is_fired_by_what_its_permit_says(trigger: Trigger, press: int) 
     assert agree or trigger.name in unpermitted
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -162,6 +163,7 @@ def test_a_pulse_with_other_settings_than_permitted_is_named(changes: dict[str, 
     assert next(iter(changes)) in differs
 
 
+@pytest.mark.shows("REQ-046")
 def test_a_recalled_permit_is_held_to_its_number_of_pulses() -> None:
     books = PermitBooks()
     books.recall(900, 2)
@@ -253,3 +255,38 @@ def test_late_answers_revive_nothing() -> None:
     books.grant_answered(900, done=True)
     assert books.open is None
     assert not books.used(900)
+
+
+def test_an_arming_that_is_over_takes_the_permit_with_it_whose_grant_has_no_answer_yet() -> None:
+    books = armed()
+    books.mirror(ready(arm_epoch=12), 0)
+    books.grant_requested(GRANT, 173_000, 1)
+    assert books.mirror(status(arm_epoch=12, state=State.STANDBY), 1).left
+    assert books.open is None
+
+
+def test_an_armed_laser_that_also_holds_a_permit_is_told_by_what_is_worse() -> None:
+    assert PermitBooks().mirror(ready(permit_id=5), 0).state == "READY without our arming"
+
+
+def test_a_pulse_under_a_refused_permit_is_not_compared_with_it() -> None:
+    books = armed()
+    books.grant_requested(GRANT, 173_000, 1)
+    books.grant_answered(900, done=False)
+    unpermitted, differs, permit = books.pulse(report(set_energy_uj=1))
+    assert (unpermitted, differs) == ("given under permit 900, which was refused", "")
+    assert permit is not None
+
+
+def test_a_closed_permit_that_the_device_still_holds_is_not_over_yet() -> None:
+    books = granted()
+    books.leave(0)
+    books.mirror(ready(device_time_us=3_000_000, permit_id=900), 1)
+    books.mirror(ready(device_time_us=4_000_000), 2)
+    assert books.pulse(report(device_time_us=4_020_000))[0] == ""
+    assert "after its permit ended" in books.pulse(report(device_time_us=4_020_001))[0]
+
+
+def test_only_what_differs_from_the_permit_is_named() -> None:
+    assert granted().pulse(report(spot_um=5_000))[1] == "spot_um 5000 instead of 3500"
+    assert granted().pulse(report(set_energy_uj=9))[1] == "set_energy_uj 9 instead of 173000"

@@ -157,6 +157,7 @@ def test_all_reasons_come_at_once_in_the_order_of_the_fields() -> None:
     ]
 
 
+@pytest.mark.shows("REQ-022")
 @pytest.mark.parametrize(
     ("stated", "fits"),
     [
@@ -192,6 +193,7 @@ def test_an_unreachable_fluence_is_told_from_the_device_even_when_the_energy_is_
     assert "fluence_unreachable" not in codes(plan(mode_width_ps=1, fluence_j_cm2=3.0))
 
 
+@pytest.mark.shows("REQ-023", "HZ-008")
 def test_no_device_can_raise_the_hard_ceilings() -> None:
     boastful = DeviceLimits(
         (ModeLimits(755, 750, 1.0, 900.0),), (5.0, 50.0), 0.5, 20.0, 1000, 120_000_000, 1.0
@@ -235,6 +237,7 @@ def test_a_device_that_says_nonsense_of_itself_can_do_nothing(broken: DeviceLimi
 # -- area and overlap (HZ-044)
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 @pytest.mark.parametrize(
     ("overlap_percent", "area_cm2", "stacked"),
     [
@@ -267,6 +270,7 @@ def test_stacking_is_not_judged_by_values_that_are_refused_already() -> None:
     assert "stacked" in codes(plan(**wrong, spot_mm=1.0))
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 def test_overlap_and_area_are_judged_without_a_preset_too() -> None:
     assert codes(plan(indication="warts", overlap_percent=10.0)) == {"indication"}
     assert codes(plan(indication="warts", overlap_percent=10.1)) == {"indication", "overlap"}
@@ -297,6 +301,7 @@ def test_the_dose_over_the_area_is_that_of_all_pulses_of_all_passes() -> None:
 # -- limits
 
 
+@pytest.mark.shows("REQ-023")
 @pytest.mark.parametrize(
     ("nm", "uj", "mhz", "um", "words"),
     [

@@ -17,15 +17,15 @@ from safety.plan_check import check_plan
 from safety.preset import BOUNDS, SKIN_TYPES, Condition, Confidence
 from safety.presets import LOCKED_WAVELENGTHS, PRESETS
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def table(name: str) -> dict[str, dict[str, str]]:
-    return {row["id"]: row for row in csv.DictReader((REFERENCE / name).read_text("utf-8").splitlines())}
+    return {row["id"]: row for row in csv.DictReader((DOCS / name).read_text("utf-8").splitlines())}
 
 
-ROWS = table("treatments.csv")
-HAZARDS = table("hazards.csv")
+ROWS = table("reference/treatments.csv")
+HAZARDS = table("safety/hazards.csv")
 ROW_OF = {
     "acne_scars": "T023",
     "rejuvenation": "T023",
@@ -218,6 +218,7 @@ def variations(indication: str) -> Iterator[TreatmentPlan]:
 ALL = tuple(condition.value for condition in Condition)
 
 
+@pytest.mark.shows("REQ-046", "REQ-050", "HZ-042", "HZ-043", "HZ-044")
 @pytest.mark.parametrize(("indication", "skin_type"), list(itertools.product(ROW_OF, SKIN_TYPES)))
 def test_every_field_at_just_inside_and_just_outside_its_bound_is_judged_as_the_row_says(
     indication: str, skin_type: str
@@ -256,6 +257,7 @@ def test_sessions_and_interval_are_those_of_the_row(indication: str) -> None:
     assert words <= set(re.findall(r"\w+", (preset.end_point + " no").lower())), "the end point in its words"
 
 
+@pytest.mark.shows("REQ-050")
 @pytest.mark.parametrize("indication", ROW_OF)
 def test_what_a_preset_holds_can_be_given_and_lies_within_its_own_bounds(indication: str) -> None:
     start = PRESETS[indication].start
@@ -272,6 +274,7 @@ def test_what_a_preset_holds_can_be_given_and_lies_within_its_own_bounds(indicat
     assert check_plan(replace(held, skin_type=skin, acknowledged=asked), device) == ()
 
 
+@pytest.mark.shows("REQ-050")
 @pytest.mark.parametrize("indication", ROW_OF)
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_every_bound_names_a_row_that_exists_and_how_far_it_is_known(indication: str, bound: str) -> None:
@@ -293,6 +296,7 @@ def test_what_is_refused_names_the_source_of_the_bound(indication: str) -> None:
             assert ROW_OF[indication] in refusal.source
 
 
+@pytest.mark.shows("REQ-050", "HZ-043")
 def test_a_wavelength_with_evidence_and_no_figures_is_locked_and_says_which_row() -> None:
     for (indication, nm), locked in LOCKED_WAVELENGTHS.items():
         assert nm != PRESETS[indication].wavelength_nm
@@ -306,6 +310,7 @@ def test_a_wavelength_with_evidence_and_no_figures_is_locked_and_says_which_row(
         assert locked.unknown in told.allowed
 
 
+@pytest.mark.shows("REQ-022", "REQ-050")
 def test_energies_of_a_preset_are_those_of_its_fluences() -> None:
     for indication, preset in PRESETS.items():
         row = ORACLE[indication]

@@ -97,6 +97,7 @@ def test_the_middle_of_every_preset_passes(indication: str) -> None:
     assert check_plan(treated(indication), FINE) == ()
 
 
+@pytest.mark.shows("REQ-050", "HZ-043")
 @pytest.mark.parametrize(
     ("indication", "number", "acknowledged"),
     list(itertools.product(PUBLISHED, range(6), [(), *[(c,) for c in ALL], ALL])),
@@ -113,6 +114,7 @@ def test_skin_types_are_allowed_conditional_or_locked_as_published(
     assert found == expected
 
 
+@pytest.mark.shows("REQ-050", "HZ-042")
 @pytest.mark.parametrize("indication", PUBLISHED)
 @pytest.mark.parametrize("ppm", [-1, 0, 1])
 def test_fluence_bounds_of_every_preset_hold_at_just_inside_and_just_outside(
@@ -132,6 +134,7 @@ def test_fluence_bounds_of_every_preset_hold_at_just_inside_and_just_outside(
         assert (code in found) == refused_when, (bound, ppm, found)
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 @pytest.mark.parametrize("indication", PUBLISHED)
 def test_spot_rate_and_pass_bounds_of_every_preset_hold(indication: str) -> None:
     _, _, (low, high), _, _, _, _, rate, passes, _ = PUBLISHED[indication]
@@ -150,6 +153,7 @@ def test_only_the_handpieces_of_a_preset_are_taken(indication: str, handpiece: H
     assert ("preset_handpiece" in found) == (handpiece.name.lower() not in PUBLISHED[indication][3])
 
 
+@pytest.mark.shows("REQ-050", "HZ-042")
 @given(
     spot=st.sampled_from([2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0]),
     energy=st.integers(min_value=1, max_value=250),

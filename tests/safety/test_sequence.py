@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.sequence import PulseSequence
+from safety.sequence import GAP_MAX_US, PulseSequence, Taken
 from tests.safety.laser import COUNTERS, report
 
 GAP_US = 1_500_000
@@ -141,6 +141,7 @@ def test_settling_forgets_reports_beyond_it_so_that_they_come_again() -> None:
     assert sequence.reported_to == 104
 
 
+@pytest.mark.shows("REQ-025", "HZ-020")
 @pytest.mark.parametrize("start", [0xFF, 0xFFFF, 2**31 - 1, 2**32 - 1, 2**63 - 4])
 def test_the_count_does_not_roll_over(start: int) -> None:
     sequence = begun(start - 1)
@@ -170,3 +171,26 @@ def test_each_pulse_is_new_exactly_once_in_any_order(numbers: list[int]) -> None
         expected += 1
     assert sequence.reported_to == expected
     assert sequence.behind == (max(seen) > expected)
+
+
+def test_the_last_pulse_of_the_record_is_not_new_when_it_is_reported_again() -> None:
+    sequence = begun(100)
+    assert not sequence.take(report(pulse_number=100), 0).new
+    assert sequence.take(report(pulse_number=101), 0).new
+
+
+def test_a_report_that_never_came_after_the_device_told_its_number_is_overdue() -> None:
+    sequence = begun(100)
+    assert sequence.told(101, 1_000) == ""
+    assert not sequence.overdue(1_000 + GAP_MAX_US)
+    assert sequence.overdue(1_000 + GAP_MAX_US + 1)
+
+
+def test_settling_ends_the_waiting_and_keeps_the_content_of_what_is_settled() -> None:
+    sequence = begun(100)
+    sequence.take(report(pulse_number=102), 0)
+    assert sequence.overdue(GAP_MAX_US + 1)
+    sequence.settle(102, GAP_MAX_US + 1)
+    assert not sequence.overdue(10 * GAP_MAX_US)
+    assert sequence.take(report(pulse_number=102), 0) == Taken(new=False)
+    assert "differently" in sequence.take(report(pulse_number=102, press=2), 0).problem

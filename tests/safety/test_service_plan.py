@@ -38,6 +38,7 @@ def test_every_mode_spot_and_rate_of_the_device_may_be_served_at_every_energy(ha
             assert check_plan(plan, DEVICE) == ()
 
 
+@pytest.mark.shows("REQ-023")
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
@@ -95,6 +96,7 @@ def desk_for(plan: TreatmentPlan, *, may_serve: bool) -> Desk:
     return desk
 
 
+@pytest.mark.shows("REQ-045")
 def test_a_service_plan_is_armed_and_granted_for_the_service_role_alone() -> None:
     assert desk_for(SERVICE, may_serve=False).arm_refused() == {"service"}
     desk = desk_for(SERVICE, may_serve=True)

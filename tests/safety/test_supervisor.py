@@ -102,6 +102,7 @@ def test_other_answers_change_no_books() -> None:
     assert desk.supervisor.view(desk.now_us).intent is Intent.ARMED
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 def test_committing_a_set_point_demands_that_it_is_read_back_again() -> None:
     desk = Desk().in_standby()
     assert desk.send(CommitSetpoint(SETPOINT.hash))
@@ -215,6 +216,7 @@ def test_whether_a_latchs_cause_is_there_is_told_without_acknowledging() -> None
     assert L.STORE_FAILED in desk.latches()
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 def test_a_plan_whose_every_pulse_was_given_is_loaded_as_done() -> None:
     desk = Desk().in_standby()
     assert desk.supervisor.load_plan(FOREARM, DEVICE, 60, desk.now_us) == ()

@@ -166,6 +166,7 @@ STAYS = {  # the cause outlives the disarming, so that an acknowledgement must b
 }
 
 
+@pytest.mark.shows("REQ-037")
 @pytest.mark.parametrize(("name", "which", "happens", "cured"), SETTERS, ids=[row[0] for row in SETTERS])
 def test_a_latch_is_set_stays_while_its_cause_is_there_and_goes_afterwards(
     name: str,
@@ -223,6 +224,7 @@ def test_every_latch_is_provoked() -> None:
     assert {name for name, *_ in SETTERS} >= STAYS
 
 
+@pytest.mark.shows("REQ-008")
 def test_the_start_of_the_process_counts_as_a_trip() -> None:
     desk = Desk()
     assert set(desk.latches()) == {L.START_UP}
@@ -274,6 +276,7 @@ def test_a_status_of_another_start_is_not_taken_for_fresh() -> None:
     assert "host.still_armed" in desk.acknowledge_all()
 
 
+@pytest.mark.shows("REQ-037")
 def test_a_second_cause_neither_renews_the_latch_nor_hides_the_first() -> None:
     desk = Desk().in_standby()
     desk.take(desk.supervisor.task_ended("writer", desk.now_us))
@@ -283,6 +286,7 @@ def test_a_second_cause_neither_renews_the_latch_nor_hides_the_first() -> None:
     assert desk.acknowledge_all() == ("host.cause_present",)
 
 
+@pytest.mark.shows("REQ-037", "REQ-041")
 def test_an_acknowledgement_names_the_instance_and_is_all_or_nothing() -> None:
     desk = Desk().in_standby()
     desk.take(desk.supervisor.store_state(False, "disk full", desk.now_us))

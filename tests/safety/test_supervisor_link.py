@@ -33,6 +33,7 @@ def test_two_statuses_of_one_microsecond_are_no_clock_that_went_back() -> None:
     assert L.BAD_INPUT in latched(desk.status(device_time_us=at_us - 1))
 
 
+@pytest.mark.shows("REQ-008", "HZ-034")
 def test_a_lost_link_takes_everything_the_device_said_with_it() -> None:
     desk = Desk().with_permit()
     assert [type(reaction) for reaction in desk.supervisor.link_down("silent", desk.now_us)] == [Note]
@@ -116,6 +117,7 @@ def test_a_repeated_report_is_booked_once() -> None:
     assert (view.plan_done, view.pulses_seen) == (1, 1)
 
 
+@pytest.mark.shows("REQ-046")
 def test_one_pulse_more_than_permitted_is_unpermitted_light() -> None:
     desk = Desk().in_ready()
     desk.grant(pulses=2)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,6 +15,8 @@ from protocols.states import ARMED, State
 from safety.reactions import LatchSet, StopNow
 from tests.safety.desk import Desk
 from tests.safety.laser import ARM, COUNTERS, GRANT, SETPOINT, TELEMETRY
+
+pytestmark = pytest.mark.shows("REQ-001", "REQ-037", "HZ-001")
 
 TIMES_US = st.sampled_from([0, 1, 20_000, 50_000, 100_000, 100_001, 300_001, 1_600_000])
 

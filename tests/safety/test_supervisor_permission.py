@@ -94,6 +94,7 @@ def test_a_laser_that_goes_back_by_itself_is_followed() -> None:
     assert desk.latches() == {}
 
 
+@pytest.mark.shows("REQ-045")
 @pytest.mark.parametrize(("name", "may_treat"), [(None, True), ("", True), ("bob", False)])
 def test_without_an_operator_who_may_treat_nothing_stays_armed(name: str | None, may_treat: bool) -> None:
     desk = Desk().in_standby()
@@ -118,6 +119,7 @@ def test_an_armed_state_without_our_arming_is_stopped_and_latched() -> None:
 # -- the daemon's own health
 
 
+@pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 @pytest.mark.parametrize(
     ("lag_us", "ok"),
     [
@@ -141,6 +143,7 @@ def test_a_lagging_loop_withholds_the_heartbeat_and_latches_only_an_armed_laser(
     assert latched(desk.supervisor.loop_lag(lag_us, desk.now_us)) == ([] if ok else [L.LOOP_LAG])
 
 
+@pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 @pytest.mark.parametrize("late_us", [0, 99_999, 100_000, 100_001, 300_000])
 def test_the_heartbeat_is_withheld_as_soon_as_the_tick_is_late(late_us: int) -> None:
     desk = Desk().in_ready()
@@ -160,6 +163,7 @@ def test_a_late_tick_of_an_idle_daemon_is_no_trip() -> None:
     assert desk.latches() == {}
 
 
+@pytest.mark.shows("REQ-049")
 def test_a_clock_that_goes_back_makes_nothing_good() -> None:
     desk = Desk().in_standby()
     desk.now_us -= 1
@@ -167,6 +171,7 @@ def test_a_clock_that_goes_back_makes_nothing_good() -> None:
     assert desk.arm_refused() >= {"status", "telemetry", "tick", "loop"}
 
 
+@pytest.mark.shows("REQ-032", "HZ-034")
 @pytest.mark.parametrize("age_us", [0, 299_999, 300_000, 300_001])
 def test_permission_ends_when_the_status_is_too_old(age_us: int) -> None:
     desk = Desk().in_ready()

@@ -13,6 +13,7 @@ READY = Outputs(
     simmer_start=True,
     gate_enable=True,
     mode_width_ps=750,
+    comparator_uj=1_000_000,  # beyond any pulse
 )
 
 

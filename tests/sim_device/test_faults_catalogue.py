@@ -18,7 +18,7 @@ from sim_device.faults.trigger import INPUT_LINES, LINES
 from sim_device.firmware import memory
 from tests.sim_device.desk import MS, at
 
-HAZARDS = Path(__file__).parents[2] / "docs" / "reference" / "hazards.csv"
+HAZARDS = Path(__file__).parents[2] / "docs" / "safety" / "hazards.csv"
 UNITLESS = {
     *(
         "ratio",

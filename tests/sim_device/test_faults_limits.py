@@ -21,6 +21,7 @@ def test_every_limit_is_of_a_fault_there_is_and_is_sorted() -> None:
     assert list(LIMITS) == sorted(LIMITS)
 
 
+@pytest.mark.shows("REQ-028", "HZ-028")
 def test_with_a_weak_charger_every_other_trigger_is_skipped_and_counted_and_none_is_weak() -> None:
     desk = at("emitting")
     desk.run(50 * MS)

@@ -63,6 +63,7 @@ def test_an_output_that_is_mended_while_the_processor_hangs_is_mended_at_once() 
     assert not desk.simulator.plant.gate_open
 
 
+@pytest.mark.shows("REQ-013", "REQ-036")
 def test_a_cut_shutter_wire_closes_the_shutter_of_a_hung_processor() -> None:
     desk = hung("emitting")
     injection = desk.inject("output-stuck", line="shutter_open", to=False)
@@ -83,6 +84,7 @@ def test_a_glitch_on_the_trigger_line_of_a_hung_processor_fires_the_lamp_once() 
     assert injection.report().fired == 1
 
 
+@pytest.mark.shows("REQ-035", "HZ-001")
 def test_a_glitch_on_the_trigger_line_of_a_processor_in_reset_finds_the_gate_closed() -> None:
     desk = in_reset("emitting")
     shots, blocked = desk.simulator.plant.lamp.shots, desk.simulator.plant.truth.blocked

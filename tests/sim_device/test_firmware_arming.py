@@ -12,6 +12,7 @@ from tests.sim_device.bench import MS, S, at
 # --- arming ---
 
 
+@pytest.mark.shows("REQ-002", "REQ-012", "HZ-032")
 def test_arming_lasts_between_two_and_two_and_a_half_seconds_with_the_indicator_on() -> None:
     bench = at("set")
     began_us = bench.now_us
@@ -21,6 +22,7 @@ def test_arming_lasts_between_two_and_two_and_a_half_seconds_with_the_indicator_
     assert 2 * S <= bench.now_us - began_us <= 2_500 * MS
 
 
+@pytest.mark.shows("REQ-012", "REQ-014", "REQ-020")
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
@@ -41,6 +43,7 @@ def test_a_part_that_follows_no_command_any_more_is_found_while_arming(line: str
     assert bench.dark
 
 
+@pytest.mark.shows("REQ-035")
 @pytest.mark.parametrize(
     ("line", "fault"), [("gate_inhibited", Fault.GATE_CHANNEL), ("hv_inhibited", Fault.HV_CHANNEL)]
 )
@@ -59,6 +62,7 @@ def test_a_stop_channel_that_no_longer_inhibits_is_found_before_the_shutter_open
     assert not opened
 
 
+@pytest.mark.shows("REQ-014")
 def test_the_shutter_proof_runs_with_both_channels_inhibited() -> None:
     bench = at("arming")
     seen = 0
@@ -72,6 +76,7 @@ def test_the_shutter_proof_runs_with_both_channels_inhibited() -> None:
     assert 20 <= seen <= 40
 
 
+@pytest.mark.shows("REQ-003", "HZ-032")
 @pytest.mark.parametrize("held_us", [2 * S, 6 * S, 11_900 * MS])
 def test_a_foot_held_when_ready_is_due_blocks_until_it_is_released(held_us: int) -> None:
     bench = at("arming")
@@ -99,6 +104,7 @@ def test_a_foot_held_for_ten_more_seconds_gives_up() -> None:
 # --- shutter ---
 
 
+@pytest.mark.shows("REQ-013", "HZ-006")
 @pytest.mark.parametrize(
     ("travel_us", "good"), [(10_000, True), (30_000, True), (30_001, False), (200_000, False)]
 )
@@ -115,6 +121,7 @@ def test_the_shutter_has_30_ms(travel_us: int, good: bool) -> None:
     assert bench.first_fault is (Fault.NONE if good else Fault.SHUTTER_STUCK_OPEN)
 
 
+@pytest.mark.shows("REQ-013", "HZ-005")
 @pytest.mark.parametrize("stage", ["standby", "set", "arming", "ready", "rehearsal ready"])
 def test_a_shutter_that_opens_by_itself_is_caught_in_30_ms(stage: str) -> None:
     bench = at(stage)
@@ -125,6 +132,7 @@ def test_a_shutter_that_opens_by_itself_is_caught_in_30_ms(stage: str) -> None:
     assert bench.first_fault is Fault.SHUTTER_STUCK_OPEN
 
 
+@pytest.mark.shows("REQ-013", "HZ-007")
 def test_switches_that_contradict_or_vanish_are_a_feedback_fault() -> None:
     bench = at("ready")
     bench.set(shutter_open_switch=True)

@@ -43,6 +43,7 @@ ONLY_ARMED = {Interlock.REMOTE, Interlock.DOOR, Interlock.ARTICULATED_ARM, Inter
 EVERY_WIRE = [(interlock, *wire) for interlock, wires in WIRES.items() for wire in wires]
 
 
+@pytest.mark.shows("REQ-007", "REQ-009", "REQ-010")
 @pytest.mark.parametrize("stage", ["arming", "ready", "emitting", "rehearsal ready"])
 @pytest.mark.parametrize(("interlock", "wire", "level"), EVERY_WIRE)
 def test_an_interlock_that_opens_while_armed_inhibits_everything_in_the_same_step(
@@ -60,6 +61,7 @@ def test_an_interlock_that_opens_while_armed_inhibits_everything_in_the_same_ste
     assert bench.inputs.shutter_closed_switch
 
 
+@pytest.mark.shows("REQ-007", "REQ-009")
 @pytest.mark.parametrize(("interlock", "wire", "level"), EVERY_WIRE)
 def test_in_standby_an_interlock_blocks_or_latches_as_the_table_says(
     interlock: Interlock, wire: str, level: Any
@@ -79,6 +81,7 @@ def test_in_standby_an_interlock_blocks_or_latches_as_the_table_says(
         assert bench.status.faults == {FAULT_OF[interlock]}
 
 
+@pytest.mark.shows("REQ-037")
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(WIRES, 2)))
 def test_of_two_interlocks_that_open_together_the_earlier_in_the_chain_is_the_first_cause(
     first: Interlock, second: Interlock
@@ -103,6 +106,7 @@ def test_with_the_key_off_nothing_of_the_chain_latches(interlock: Interlock, wir
     assert interlock in bench.status.open_interlocks
 
 
+@pytest.mark.shows("REQ-029", "HZ-029")
 def test_low_flow_latches_after_half_a_second_and_not_before() -> None:
     bench = at("standby")
     bench.stuck.add("flow_ml_min")
@@ -138,6 +142,7 @@ def test_missing_flow_is_ignored_for_the_first_three_seconds_of_the_pump() -> No
     assert bench.firmware.device.faults.first is Fault.COOLANT_FLOW
 
 
+@pytest.mark.shows("REQ-009", "REQ-011")
 @pytest.mark.parametrize("wire", [wire for _, wire, _ in EVERY_WIRE if "_a_" in wire or "_b_" in wire])
 def test_one_contact_of_a_pair_is_enough_to_open_it(wire: str) -> None:
     bench = at("ready")
@@ -145,6 +150,7 @@ def test_one_contact_of_a_pair_is_enough_to_open_it(wire: str) -> None:
     assert bench.state is State.FAULT
 
 
+@pytest.mark.shows("REQ-006", "HZ-004")
 @pytest.mark.parametrize("stage", ["standby", "arming", "ready", "emitting"])
 def test_the_key_turns_everything_off_at_once(stage: str) -> None:
     bench = at(stage)

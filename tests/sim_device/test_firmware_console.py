@@ -183,6 +183,7 @@ def test_settings_work_in_standby_without_a_host(bench_of: Callable[[], Bench]) 
     assert bench.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 @pytest.mark.parametrize("line", SETTINGS)
 @pytest.mark.parametrize("state", State)
 def test_settings_are_refused_while_a_host_holds_the_laser_in_every_state(state: State, line: str) -> None:
@@ -229,6 +230,7 @@ def test_a_host_holds_the_laser_until_its_heartbeat_is_dead_to_the_microsecond()
     assert bench.ask(ReadSetpoint()).pulse_energy_uj == 50_000
 
 
+@pytest.mark.shows("REQ-023")
 @pytest.mark.parametrize(
     ("line", "code"),
     [

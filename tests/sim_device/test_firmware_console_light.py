@@ -149,6 +149,7 @@ def _laser_in(stage: str) -> Laser:
     return laser
 
 
+@pytest.mark.shows("REQ-001", "REQ-023", "HZ-001")
 @pytest.mark.parametrize("host", [True, False])
 @pytest.mark.parametrize("stage", [state.name for state in State if state is not State.EMITTING])
 def test_nothing_typed_in_any_state_with_the_foot_down_makes_light_or_a_permit(

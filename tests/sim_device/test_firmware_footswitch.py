@@ -44,6 +44,7 @@ def differing_since(history: list[tuple[int, bool, bool]]) -> int | None:
     return since
 
 
+@pytest.mark.shows("REQ-003", "REQ-004")
 @given(HISTORY, st.integers(0, 120_000))
 def test_the_footswitch_is_what_its_whole_history_says(
     gaps: list[tuple[int, bool, bool]], tail_us: int
@@ -85,6 +86,7 @@ def test_a_press_needs_five_stable_milliseconds(closed_us: int, pressed: bool) -
     assert foot.pressed is pressed
 
 
+@pytest.mark.shows("REQ-004", "HZ-002")
 @pytest.mark.parametrize("contacts", [(False, True), (True, False), (False, False)])
 def test_either_contact_open_is_a_release_at_once(contacts: tuple[bool, bool]) -> None:
     foot = Footswitch()
@@ -95,6 +97,7 @@ def test_either_contact_open_is_a_release_at_once(contacts: tuple[bool, bool]) -
     assert not foot.fresh
 
 
+@pytest.mark.shows("REQ-003")
 @pytest.mark.parametrize(
     ("began_us", "consumed_us", "fresh"), [(10, 9, True), (10, 10, False), (10, 11, False)]
 )
@@ -108,6 +111,7 @@ def test_a_press_is_fresh_only_if_it_began_after_permission_changed(
     assert foot.fresh is fresh
 
 
+@pytest.mark.shows("REQ-004", "HZ-002")
 @pytest.mark.parametrize("contact", ["foot_a_closed", "foot_b_closed"])
 @pytest.mark.parametrize("stage", ["standby", "ready", "granted", "emitting"])
 def test_contacts_that_disagree_for_more_than_50_ms_latch_a_fault(contact: str, stage: str) -> None:
@@ -125,6 +129,7 @@ def test_contacts_that_disagree_for_more_than_50_ms_latch_a_fault(contact: str, 
     assert bench.firmware.device.faults.first is Fault.FOOT_DISAGREES
 
 
+@pytest.mark.shows("REQ-004", "REQ-005", "HZ-002")
 @pytest.mark.parametrize("contact", ["foot_a_closed", "foot_b_closed"])
 def test_a_release_of_either_contact_inhibits_the_gate_in_the_same_step(contact: str) -> None:
     bench = at("emitting")

@@ -128,6 +128,7 @@ def watched(stage: str) -> Bench:
     return bench
 
 
+@pytest.mark.shows("REQ-001", "REQ-003", "HZ-001")
 @settings(max_examples=30)
 @given(st.lists(st.tuples(ACTS, TIMES), max_size=12))
 def test_in_every_history_light_needs_permit_foot_host_and_chain_and_every_pulse_is_told_once(
@@ -172,6 +173,7 @@ def test_being_called_more_often_than_asked_changes_nothing_but_the_watchdogs_rh
     assert one.reports == other.reports
 
 
+@pytest.mark.shows("REQ-033")
 @given(st.lists(st.binary(max_size=60), max_size=20))
 def test_no_bytes_disturb_the_firmware(pieces: list[bytes]) -> None:
     bench = at("ready")
@@ -201,6 +203,7 @@ CAUSES: list[tuple[Fault, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.shows("REQ-037")
 @pytest.mark.parametrize(("fault", "bad", "good"), CAUSES)
 def test_a_fault_is_not_cleared_while_its_cause_is_there(
     fault: Fault, bad: dict[str, Any], good: dict[str, Any]

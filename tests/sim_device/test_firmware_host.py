@@ -29,6 +29,7 @@ def answered_us(bench: Bench) -> int:
     return bench.firmware.device.host.alive_until_us - 200 * MS
 
 
+@pytest.mark.shows("REQ-032")
 @pytest.mark.parametrize("stage", ["arming", "ready", "granted", "emitting"])
 def test_a_silent_host_is_lost_exactly_200_ms_after_the_challenge_it_answered(stage: str) -> None:
     bench = silent(stage)
@@ -42,6 +43,7 @@ def test_a_silent_host_is_lost_exactly_200_ms_after_the_challenge_it_answered(st
     assert not bench.firmware.device.permit.held
 
 
+@pytest.mark.shows("REQ-032", "HZ-034")
 @pytest.mark.parametrize("phase_us", range(0, 100_000, 7_001))
 def test_emission_ends_within_200_ms_of_the_last_answered_challenge_at_every_phase(phase_us: int) -> None:
     bench = at("emitting")
@@ -54,6 +56,7 @@ def test_emission_ends_within_200_ms_of_the_last_answered_challenge_at_every_pha
     assert bench.first_fault is Fault.LINK_LOST
 
 
+@pytest.mark.shows("REQ-032")
 @pytest.mark.parametrize("early_us", [1, 0])
 def test_an_answer_keeps_the_host_alive_only_if_it_comes_before_the_deadline(early_us: int) -> None:
     bench = silent("ready")
@@ -70,6 +73,7 @@ def test_an_answer_keeps_the_host_alive_only_if_it_comes_before_the_deadline(ear
         assert bench.first_fault is Fault.LINK_LOST
 
 
+@pytest.mark.shows("REQ-032", "HZ-036")
 def test_words_left_in_a_buffer_keep_nothing_alive() -> None:
     bench = silent("emitting")
     deadline_us = answered_us(bench) + 200 * MS
@@ -197,6 +201,7 @@ def test_an_idle_heartbeat_in_flight_while_arming_begins_is_not_held_against_the
 # --- sessions ---
 
 
+@pytest.mark.shows("REQ-008")
 @pytest.mark.parametrize("stage", ["arming", "ready", "granted", "emitting"])
 def test_a_new_session_voids_the_permit_and_returns_to_standby(stage: str) -> None:
     bench = at(stage)
@@ -207,6 +212,7 @@ def test_a_new_session_voids_the_permit_and_returns_to_standby(stage: str) -> No
     assert not bench.firmware.device.host.alive(bench.now_us)
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_words_of_the_session_before_are_not_taken() -> None:
     bench = at("set")
     old = bench.session
@@ -229,6 +235,7 @@ def test_the_set_point_in_force_outlives_a_session_and_is_read_back() -> None:
 # --- permits and presses ---
 
 
+@pytest.mark.shows("REQ-003")
 def test_a_press_before_the_grant_never_counts() -> None:
     bench = at("ready")
     request = bench.grant_request()
@@ -242,6 +249,7 @@ def test_a_press_before_the_grant_never_counts() -> None:
     assert bench.state is State.READY
 
 
+@pytest.mark.shows("REQ-003")
 @pytest.mark.parametrize(("delay_us", "fires"), [(0, False), (1, True)])
 def test_a_press_must_begin_after_the_grant(delay_us: int, fires: bool) -> None:
     bench = at("ready")
@@ -252,6 +260,7 @@ def test_a_press_must_begin_after_the_grant(delay_us: int, fires: bool) -> None:
     assert (bench.state is State.EMITTING) is fires
 
 
+@pytest.mark.shows("REQ-002", "REQ-003", "HZ-032")
 @pytest.mark.parametrize("stage", ["standby", "set", "arming"])
 def test_no_press_at_any_time_before_ready_fires(stage: str) -> None:
     for at_us in range(0, 2_300_000, 99_991):
@@ -266,6 +275,7 @@ def test_no_press_at_any_time_before_ready_fires(stage: str) -> None:
         assert len(bench.triggers) == fired
 
 
+@pytest.mark.shows("REQ-003")
 def test_every_loss_of_permission_needs_a_fresh_press() -> None:
     bench = at("granted")
     bench.press()

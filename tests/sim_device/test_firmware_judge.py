@@ -25,6 +25,7 @@ def pulse(
     return Readings(pulses, a, a if b is None else b, width, comparator)
 
 
+@pytest.mark.shows("REQ-018")
 @pytest.mark.parametrize(
     ("energy", "fault", "flag"),
     [
@@ -53,6 +54,7 @@ def test_energy_limits_are_exact_and_either_monitor_proves_them(
     assert flags(readings) & energy_flags == ({flag} if flag else set())
 
 
+@pytest.mark.shows("REQ-047", "HZ-012")
 @pytest.mark.parametrize(
     ("width", "mode", "good"),
     [
@@ -81,29 +83,34 @@ def test_width_limits_are_exact(width: int, mode: int, good: bool) -> None:
     assert (PulseFlag.WIDTH in flags(readings, expected)) is not good
 
 
+@pytest.mark.shows("REQ-019", "HZ-014")
 @given(st.integers(0, 400_000), st.integers(0, 400_000))
 def test_monitors_that_differ_by_more_than_a_tenth_of_their_mean_disagree(a: int, b: int) -> None:
     disagree = abs(a - b) * 10 > (a + b) // 2
     assert (Fault.MONITORS_DISAGREE in faults(pulse(a, b))) is disagree
 
 
+@pytest.mark.shows("HZ-005")
 @pytest.mark.parametrize(("b", "good"), [(0, True), (1_999, True), (2_000, False), (100_000, False)])
 def test_light_behind_the_closed_shutter_proves_it_open(b: int, good: bool) -> None:
     expected = Expected(100_000, 750, shutter_open=False, calibration=False)
     assert faults(pulse(100_000, b), expected) == ([] if good else [Fault.SHUTTER_STUCK_OPEN])
 
 
+@pytest.mark.shows("REQ-048", "HZ-013")
 @pytest.mark.parametrize("pulses", [2, 3, 2**31])
 def test_more_than_one_flash_is_a_double(pulses: int) -> None:
     assert faults(pulse(pulses=pulses)) == [Fault.PULSE_DOUBLE]
     assert flags(pulse(pulses=pulses)) == {PulseFlag.DOUBLE}
 
 
+@pytest.mark.shows("REQ-048")
 def test_no_flash_is_a_missing_pulse_and_nothing_else_is_judged() -> None:
     assert faults(pulse(0, 0, 0, pulses=0)) == [Fault.PULSE_MISSING]
     assert flags(pulse(0, 0, 0, pulses=0)) == {PulseFlag.MISSING}
 
 
+@pytest.mark.shows("REQ-019", "HZ-008")
 def test_the_hardware_comparator_is_the_first_cause() -> None:
     assert faults(pulse(200_000, comparator=True))[0] is Fault.OVER_ENERGY_COMPARATOR
     assert PulseFlag.COMPARATOR in flags(pulse(comparator=True))

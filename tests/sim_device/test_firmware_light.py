@@ -8,6 +8,7 @@ from protocols.states import State
 from tests.sim_device.bench import MS, at
 
 
+@pytest.mark.shows("REQ-019", "HZ-008")
 def test_the_comparator_ends_emission_and_marks_its_pulse() -> None:
     bench = at("emitting")
     bench.run(50 * MS)
@@ -19,6 +20,7 @@ def test_the_comparator_ends_emission_and_marks_its_pulse() -> None:
     assert at("ready").outputs.comparator_uj == 207_600  # 1.2 x 173 mJ
 
 
+@pytest.mark.shows("REQ-051", "HZ-046")
 @pytest.mark.parametrize(
     "stage", ["standby", "set", "arming", "ready", "granted", "emitting", "fault", "off"]
 )
@@ -38,6 +40,7 @@ def test_light_without_a_trigger_is_caught_in_every_state(stage: str) -> None:
         assert bench.state is State.FAULT
 
 
+@pytest.mark.shows("REQ-051", "HZ-046")
 @pytest.mark.parametrize("stage", ["standby", "arming", "ready", "granted", "fault", "off"])
 @pytest.mark.parametrize("sensor", ["monitor_a_uj", "monitor_b_uj", "pulse_width_ps", "port_meter_uj"])
 def test_any_sensor_that_sees_light_without_a_trigger_is_enough(sensor: str, stage: str) -> None:
@@ -87,6 +90,7 @@ def test_light_that_any_one_sensor_saw_after_a_trigger_is_never_booked_as_missin
     assert not bench.firmware.device.faults.has(Fault.LIGHT_WITHOUT_TRIGGER)
 
 
+@pytest.mark.shows("REQ-051", "HZ-046")
 def test_light_is_watched_from_self_test_on() -> None:
     for stage in ("self_test", "warm_up", "calibrating"):
         bench = at(stage)

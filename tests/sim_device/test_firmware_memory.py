@@ -58,6 +58,7 @@ def power_cut_during_a_series(cut_at: int, torn_bytes: int) -> tuple[Bench, int,
         return bench, len(bench.triggers) - before, True
 
 
+@pytest.mark.shows("REQ-026", "HZ-003")
 def test_power_cut_at_every_write_of_a_series_leaves_numbers_without_gap_and_at_most_one_unknown() -> None:
     cuts = 0
     for cut_at in range(40):
@@ -110,6 +111,7 @@ def test_power_cut_at_the_first_writes_of_a_new_device_is_no_fault(cut_at: int, 
     assert bench.firmware.device.boot_number == cut_at + 1 + (torn_bytes == WHOLE)
 
 
+@pytest.mark.shows("REQ-026", "REQ-037")
 @pytest.mark.parametrize("torn_bytes", [0, 20, 56, WHOLE])
 @pytest.mark.parametrize("cut_at", range(3))
 def test_power_cut_at_every_write_of_a_trip_keeps_it_latched_or_not_begun(
@@ -132,6 +134,7 @@ def test_power_cut_at_every_write_of_a_trip_keeps_it_latched_or_not_begun(
     assert record.fault is (Fault.DOOR if latched else Fault.NONE)
 
 
+@pytest.mark.shows("REQ-008", "REQ-037", "HZ-003")
 def test_a_latched_fault_survives_key_and_reset_with_cause_and_instance() -> None:
     bench = at("ready")
     bench.set(door_closed=False)
@@ -157,6 +160,7 @@ def test_a_latched_fault_survives_key_and_reset_with_cause_and_instance() -> Non
     assert bench.ask(ReadFault(0)) == record
 
 
+@pytest.mark.shows("REQ-025", "HZ-020")
 @pytest.mark.parametrize("floor", [2**31 - 3, 2**32 - 3, 2**40, 2**62])
 def test_counters_pass_the_width_of_small_integers(floor: int) -> None:
     memory = NonVolatile(ram := Ram())

@@ -23,6 +23,7 @@ def has(bench: Bench, fault: Fault) -> bool:
     return bench.firmware.device.faults.has(fault)
 
 
+@pytest.mark.shows("REQ-009", "HZ-021")
 @pytest.mark.parametrize("contact", LATCHING)
 @pytest.mark.parametrize("stage", ["self_test", "warm_up", "calibrating", "standby", "ready", "emitting"])
 def test_a_contact_unlike_its_twin_for_more_than_50_ms_latches_beside_the_trip(
@@ -42,6 +43,7 @@ def test_a_contact_unlike_its_twin_for_more_than_50_ms_latches_beside_the_trip(
     assert bench.firmware.device.faults.instance == instance
 
 
+@pytest.mark.shows("REQ-037")
 @pytest.mark.parametrize("contact", LATCHING)
 def test_it_is_acknowledged_only_once_both_contacts_agree(contact: str) -> None:
     bench = at("standby")

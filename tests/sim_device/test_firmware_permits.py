@@ -31,6 +31,7 @@ R = Refusal
 # --- arm ---
 
 
+@pytest.mark.shows("REQ-007", "REQ-010", "REQ-015", "REQ-030")
 @pytest.mark.parametrize(
     ("levels", "reason"),
     [
@@ -91,6 +92,7 @@ def test_arming_tells_all_reasons_at_once() -> None:
     }
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 def test_arming_wants_the_hash_that_was_read_back_and_the_epoch_that_was_seen() -> None:
     bench = at("set")
     request = bench.arm_request()
@@ -124,6 +126,7 @@ def test_a_host_of_another_interface_may_read_and_stop_but_not_arm() -> None:
 # --- grant ---
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 @pytest.mark.parametrize(
     ("changes", "reasons"),
     [
@@ -165,6 +168,7 @@ def test_a_permit_ends_between_now_and_two_minutes_from_now(offset_us: int, good
     assert bench.reasons(request) == (set() if good else {R.PERMIT_END})
 
 
+@pytest.mark.shows("REQ-003")
 def test_a_grant_is_refused_while_the_foot_is_held() -> None:
     bench = at("ready")
     bench.press()
@@ -174,6 +178,7 @@ def test_a_grant_is_refused_while_the_foot_is_held() -> None:
     assert not bench.reasons(bench.grant_request(permit_id=2))
 
 
+@pytest.mark.shows("REQ-033", "HZ-036")
 def test_the_same_grant_again_gets_the_same_answer_and_no_second_permit() -> None:
     bench = at("ready")
     request = bench.grant_request(3)
@@ -195,6 +200,7 @@ def test_the_same_grant_again_gets_the_same_answer_and_no_second_permit() -> Non
     assert bench.reasons(bench.grant_request(permit_id=3)) == {R.PERMIT_HELD}
 
 
+@pytest.mark.shows("REQ-001")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_grant_is_taken_in_ready_only(stage: str) -> None:
     bench = bench_at(stage)
@@ -223,6 +229,7 @@ def test_calibration_is_refused_undocked_and_with_an_open_chain() -> None:
     assert bench.ask(ReadCalibration()).valid
 
 
+@pytest.mark.shows("REQ-037")
 def test_a_fault_is_acknowledged_by_its_instance_once_its_cause_is_gone() -> None:
     bench = at("ready")
     bench.set(door_closed=False)
@@ -239,6 +246,7 @@ def test_a_fault_is_acknowledged_by_its_instance_once_its_cause_is_gone() -> Non
     assert bench.firmware.device.faults.instance == instance + 1
 
 
+@pytest.mark.shows("REQ-041", "HZ-022")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if FAULTS[fault].service])
 def test_a_service_fault_needs_a_restart_and_the_service_strap(fault: Fault) -> None:
     bench = at("standby")
@@ -257,6 +265,7 @@ def test_a_service_fault_needs_a_restart_and_the_service_strap(fault: Fault) -> 
     assert bench.state is State.SELF_TEST
 
 
+@pytest.mark.shows("REQ-008", "REQ-037", "HZ-040")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if not FAULTS[fault].service])
 def test_after_an_acknowledge_the_laser_goes_where_the_table_allows_and_never_to_ready(fault: Fault) -> None:
     bench = at("ready")

@@ -188,6 +188,7 @@ def test_a_series_of_sixty_pulses_is_fired_reported_and_true(seed: int) -> None:
         assert 0.85 * 173_000 < pulse.energy_uj < 1.15 * 173_000
 
 
+@pytest.mark.shows("REQ-005", "REQ-032", "HZ-002")
 @pytest.mark.parametrize("phase_ms", range(0, 100, 13))
 def test_no_true_light_later_than_20_ms_after_the_foot_and_250_ms_after_the_host(phase_ms: int) -> None:
     laser = granted(4, 100)
@@ -206,6 +207,7 @@ def test_no_true_light_later_than_20_ms_after_the_foot_and_250_ms_after_the_host
     assert laser.state() is State.FAULT
 
 
+@pytest.mark.shows("REQ-011")
 def test_an_emergency_stop_ends_the_light_at_once() -> None:
     laser = granted(5, 100)
     laser.act("foot", to="press")

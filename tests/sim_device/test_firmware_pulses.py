@@ -14,6 +14,7 @@ from tests.sim_device.bench import MS, SETPOINT, S, at
 from tests.sim_device.ideal_laser import true_energy_uj
 
 
+@pytest.mark.shows("REQ-046", "HZ-044")
 @pytest.mark.parametrize(
     ("rate_mhz", "period_us"), [(1_000, 1_000_000), (2_500, 400_000), (5_000, 200_000), (10_000, 100_000)]
 )
@@ -64,6 +65,7 @@ def test_a_quick_second_press_does_not_beat_the_rate() -> None:
     assert bench.last_report.press == 2
 
 
+@pytest.mark.shows("REQ-005", "REQ-006", "REQ-007", "HZ-002")
 @pytest.mark.parametrize("phase_us", [*range(0, 1_200, 100), 5_000, 50_000, 99_000, 99_999, 100_000])
 @pytest.mark.parametrize("how", ["foot", "stop", "door", "estop", "key", "silent wire"])
 def test_whatever_ends_emission_does_so_in_its_step_at_every_phase_of_a_pulse(
@@ -125,6 +127,7 @@ def test_a_stop_of_any_session_is_taken(session: int) -> None:
     assert bench.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-018", "HZ-008")
 @pytest.mark.parametrize(
     ("permille", "fault", "flags"),
     [
@@ -148,6 +151,7 @@ def test_a_wrong_energy_stops_within_its_pulse(permille: int, fault: Fault, flag
         assert not bench.firmware.device.memory.calibration.valid
 
 
+@pytest.mark.shows("REQ-018", "HZ-010")
 def test_three_drifting_pulses_running_return_to_standby_and_two_do_not() -> None:
     bench = at("emitting")
     for permille in (1_120, 1_000, 880):
@@ -159,6 +163,7 @@ def test_three_drifting_pulses_running_return_to_standby_and_two_do_not() -> Non
     assert bench.left is Leave.DRIFT
 
 
+@pytest.mark.shows("REQ-047", "REQ-048")
 @pytest.mark.parametrize(
     ("vice", "value", "fault", "flag"),
     [
@@ -182,6 +187,7 @@ def test_a_bad_pulse_is_flagged_and_latched_before_the_next(
     assert len(bench.triggers) == fired + 1
 
 
+@pytest.mark.shows("REQ-028", "HZ-028")
 def test_missing_end_of_charge_skips_counts_and_latches_the_third_time() -> None:
     bench = at("emitting")
     bench.charge_us = 90 * MS
@@ -205,6 +211,7 @@ def test_a_skipped_trigger_keeps_the_beat() -> None:
     assert {(b - a) % (100 * MS) for a, b in itertools.pairwise(bench.triggers[-4:])} == {0}
 
 
+@pytest.mark.shows("REQ-028", "HZ-008")
 @pytest.mark.parametrize(("permille", "fault"), [(1_015, Fault.NONE), (1_016, Fault.OVER_VOLTAGE)])
 def test_over_voltage_beyond_one_and_a_half_percent_dumps(permille: int, fault: Fault) -> None:
     bench = at("ready")

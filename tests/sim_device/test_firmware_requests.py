@@ -86,6 +86,7 @@ def test_calibration_points_tell_each_level_of_each_mode() -> None:
 # --- set-points ---
 
 
+@pytest.mark.shows("REQ-022", "REQ-023")
 @pytest.mark.parametrize(
     ("changes", "reasons"),
     [
@@ -166,6 +167,7 @@ def test_each_handpiece_takes_its_own_spots_only(handpiece: Handpiece, low_um: i
         assert reasons == (set() if low_um <= spot_um <= high_um else {R.SPOT_DIFFERS})
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 def test_what_is_connected_may_change_between_stage_and_commit() -> None:
     bench = at("standby")
     assert not bench.reasons(SETPOINT)
@@ -178,6 +180,7 @@ def test_what_is_connected_may_change_between_stage_and_commit() -> None:
 # --- where a request is taken ---
 
 
+@pytest.mark.shows("REQ-024", "HZ-019")
 @pytest.mark.parametrize("stage", STAGES)
 def test_settings_are_changed_in_standby_only(stage: str) -> None:
     expected = {"fault": {R.WRONG_STATE, R.FAULT_LATCHED}, "off": {R.WRONG_STATE, R.KEY_OFF}}.get(
@@ -192,6 +195,7 @@ def test_settings_are_changed_in_standby_only(stage: str) -> None:
         assert expected <= reasons
 
 
+@pytest.mark.shows("REQ-001")
 @pytest.mark.parametrize("stage", STAGES)
 def test_arming_is_refused_outside_standby_and_changes_nothing(stage: str) -> None:
     bench = bench_at(stage)
@@ -221,6 +225,7 @@ def test_standby_is_asked_for_in_every_state(stage: str) -> None:
     }.get(stage, set())
 
 
+@pytest.mark.shows("REQ-015")
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_aiming_beam_goes_on_only_where_it_may_and_off_everywhere(stage: str) -> None:
     bench = bench_at(stage)

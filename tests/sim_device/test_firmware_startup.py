@@ -40,6 +40,7 @@ def test_the_self_test_takes_a_second_and_leads_through_warm_up_and_calibration_
     assert bench.state is State.STANDBY
 
 
+@pytest.mark.shows("REQ-012", "REQ-020")
 @pytest.mark.parametrize(
     ("levels", "first"),
     [
@@ -64,6 +65,7 @@ def test_a_part_that_does_not_pass_the_self_test_is_the_first_cause(
     assert bench.dark
 
 
+@pytest.mark.shows("REQ-020")
 @pytest.mark.parametrize(
     ("low_uj", "good"), [(34_999, False), (35_000, True), (65_000, True), (65_001, False)]
 )
@@ -93,6 +95,7 @@ def test_a_held_foot_blocks_the_self_test_and_clears_by_itself() -> None:
 # --- warm-up ---
 
 
+@pytest.mark.shows("REQ-030")
 @pytest.mark.parametrize(
     ("coolant_mc", "warm"), [(58_999, False), (59_000, True), (61_000, True), (61_001, False)]
 )
@@ -102,6 +105,7 @@ def test_warm_means_within_one_kelvin_for_a_minute(coolant_mc: int, warm: bool) 
     assert (bench.state is not State.WARM_UP) is warm
 
 
+@pytest.mark.shows("REQ-030")
 def test_leaving_the_window_starts_the_minute_anew() -> None:
     bench = booted()
     bench.almost_warm()
@@ -147,6 +151,7 @@ def test_warm_up_gives_up_after_half_an_hour() -> None:
     assert bench.now_us == 11 * S
 
 
+@pytest.mark.shows("REQ-031", "HZ-026")
 def test_simmer_must_start_within_a_second_and_stay() -> None:
     bench = booted(simmer_on=False)
     bench.until(State.FAULT)
@@ -156,6 +161,7 @@ def test_simmer_must_start_within_a_second_and_stay() -> None:
     assert bench.first_fault is Fault.SIMMER_LOST
 
 
+@pytest.mark.shows("REQ-029", "HZ-030")
 @pytest.mark.parametrize(
     ("coolant_mc", "fault"),
     [(54_999, Fault.COOLANT_COLD), (55_000, Fault.NONE), (68_000, Fault.NONE), (68_001, Fault.COOLANT_HOT)],
@@ -215,6 +221,7 @@ def test_undocked_there_is_nothing_to_check_without_a_stored_calibration() -> No
     assert bench.reasons(Calibrate()) == {Refusal.NOT_DOCKED}
 
 
+@pytest.mark.shows("REQ-017")
 def test_a_stored_calibration_ages_with_the_lamp() -> None:
     for shots, valid in [(99_998, True), (99_999, False)]:
         bench = at("standby")
@@ -227,6 +234,7 @@ def test_a_stored_calibration_ages_with_the_lamp() -> None:
         assert bench.firmware.device.calibrator.valid is valid
 
 
+@pytest.mark.shows("REQ-017")
 def test_without_port_or_stored_calibration_the_laser_stands_by_blocked() -> None:
     bench = Bench(docked=False)
     bench.connect()
@@ -255,6 +263,7 @@ def test_undocking_closes_the_shutter_in_its_step_and_ends_the_calibration_not_v
     assert sorted(bench.reports) == list(range(1, 45))
 
 
+@pytest.mark.shows("REQ-017", "HZ-015")
 @pytest.mark.parametrize(
     ("gain_b_permille", "valid"), [(1_000, True), (600, True), (501, True), (499, False), (1_900, True)]
 )
@@ -280,6 +289,7 @@ def test_calibration_pulses_are_numbered_reported_and_flagged() -> None:
     assert [r.mode_width_ps for r in bench.reports.values()][2:] == [750] * 10 + [650] * 10 + [550] * 10
 
 
+@pytest.mark.shows("REQ-014", "HZ-005")
 def test_light_behind_the_closed_shutter_in_the_first_test_is_a_fault() -> None:
     bench = at("calibrating")
     while not bench.triggers:

@@ -32,6 +32,7 @@ def bench_in(state: State) -> Bench:
     return at(state.name.lower())
 
 
+@pytest.mark.shows("REQ-001")
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
 def test_every_event_in_every_state_goes_where_the_table_says_or_nowhere(state: State, event: Event) -> None:
     bench = bench_in(state)
@@ -81,6 +82,7 @@ MAY = {  # written down again from the design, line by line
 }
 
 
+@pytest.mark.shows("REQ-001", "REQ-013", "HZ-001")
 @pytest.mark.parametrize("state", State)
 def test_a_state_drives_nothing_beyond_its_mask_whatever_its_sequence_wants(state: State) -> None:
     outputs = Outputs()

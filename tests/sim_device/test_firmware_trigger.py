@@ -100,6 +100,7 @@ def test_a_strap_that_goes_under_its_permit_voids_it_in_the_same_step(after_us: 
     assert len(bench.triggers) == fired, "the strap came back and fired without a new permit"
 
 
+@pytest.mark.shows("REQ-001", "HZ-001")
 @pytest.mark.parametrize("stage", ["standby", "arming", "ready"])
 def test_without_a_permit_the_strap_changes_nothing(stage: str) -> None:
     bench = at(stage)

@@ -14,6 +14,7 @@ from tests.sim_device.bench import MS, Bench, S, at
 # --- leaving by itself ---
 
 
+@pytest.mark.shows("REQ-010", "REQ-015", "REQ-022", "HZ-016", "HZ-018", "HZ-041")
 @pytest.mark.parametrize(
     ("levels", "leave"),
     [
@@ -39,6 +40,7 @@ def test_a_change_of_what_was_confirmed_returns_to_standby_in_the_same_step(
     assert not bench.firmware.device.permit.held
 
 
+@pytest.mark.shows("REQ-045")
 def test_ready_without_a_press_for_five_minutes_returns_to_standby() -> None:
     bench = at("ready")
     bench.firmware.device.entered_us -= 295 * S  # as if READY had lasted so long
@@ -50,6 +52,7 @@ def test_ready_without_a_press_for_five_minutes_returns_to_standby() -> None:
     assert bench.left is Leave.IDLE
 
 
+@pytest.mark.shows("REQ-015")
 def test_the_aiming_beam_goes_off_by_itself_after_ten_minutes_in_standby() -> None:
     bench = at("standby")
     bench.ask(SetAiming(True))
@@ -64,6 +67,7 @@ def test_the_aiming_beam_goes_off_by_itself_after_ten_minutes_in_standby() -> No
 # --- dump and watchdog ---
 
 
+@pytest.mark.shows("REQ-027", "HZ-027")
 def test_a_capacitor_that_does_not_empty_in_five_seconds_latches_even_with_the_key_off() -> None:
     bench = at("ready")
     bench.run(100 * MS)
@@ -77,6 +81,7 @@ def test_a_capacitor_that_does_not_empty_in_five_seconds_latches_even_with_the_k
     assert bench.state is State.OFF
 
 
+@pytest.mark.shows("REQ-032")
 @pytest.mark.parametrize("stage", ["standby", "arming", "emitting", "off", "boot"])
 def test_the_watchdog_is_refreshed_within_50_ms_and_never_twice_within_2(stage: str) -> None:
     bench = Bench() if stage == "boot" else at("standby" if stage == "off" else stage)
@@ -96,6 +101,7 @@ def test_the_watchdog_is_refreshed_within_50_ms_and_never_twice_within_2(stage: 
     assert min(gaps[1:]) >= 2 * MS
 
 
+@pytest.mark.shows("REQ-032")
 def test_a_watchdog_reset_is_latched_and_leads_to_fault() -> None:
     bench = at("emitting")
     fired = len(bench.triggers)
@@ -130,6 +136,7 @@ def test_light_after_a_reset_that_cut_a_pulse_off_is_excused_for_two_millisecond
     assert bench.firmware.device.faults.has(Fault.LIGHT_WITHOUT_TRIGGER) is not excused
 
 
+@pytest.mark.shows("REQ-012")
 def test_buzzer_and_indicator_are_on_when_they_must_be() -> None:
     for stage, buzzer, indicator in [
         ("standby", False, False),
@@ -141,6 +148,7 @@ def test_buzzer_and_indicator_are_on_when_they_must_be() -> None:
         assert (outputs.buzzer_on, outputs.indicator_on) == (buzzer, indicator)
 
 
+@pytest.mark.shows("REQ-012", "HZ-032")
 def test_an_indicator_that_fails_while_armed_latches() -> None:
     for stage in ("ready", "emitting"):
         bench = at(stage)

@@ -115,6 +115,7 @@ def test_the_first_pulse_after_a_pause_deviates_by_its_ratio_and_the_series_sett
         assert again == pytest.approx(ratio)
 
 
+@pytest.mark.shows("REQ-021", "HZ-009")
 def test_the_healthy_first_pulse_stays_inside_the_drift_window_of_10_percent() -> None:
     head = Head(random.Random(3))
     firsts = [energy_uj(head, now_us=number * 60 * S) / 200_000 for number in range(200)]

@@ -61,6 +61,7 @@ def test_the_charger_stops_at_its_own_ceiling() -> None:
     assert plant.inputs.hv_mv == 1_250_000
 
 
+@pytest.mark.shows("REQ-026", "REQ-027")
 def test_the_dump_relay_takes_a_full_capacitor_below_60_v_well_within_5_s() -> None:
     plant = Plant(1, key_on())
     plant.drive(charging(1250))
@@ -104,6 +105,7 @@ def test_the_charger_does_not_work_against_its_dump_relay() -> None:
     assert plant.inputs.hv_mv == 0
 
 
+@pytest.mark.shows("REQ-006", "REQ-011", "REQ-027")
 @pytest.mark.parametrize("contact", ["estop_pressed", "key_on"])
 def test_emergency_stop_and_key_take_the_high_voltage_away_without_firmware(contact: str) -> None:
     plant = Plant(1, key_on())
@@ -160,6 +162,7 @@ def test_the_shutter_switches_always_tell_where_the_blade_is(moves: list[tuple[i
             assert plant.inputs.shutter_open_switch == (position > 0.98)
 
 
+@pytest.mark.shows("REQ-011", "REQ-013")
 def test_the_emergency_stop_takes_the_shutters_supply_away() -> None:
     plant = Plant(1)
     plant.drive(Outputs(shutter_open=True))

@@ -158,6 +158,7 @@ def test_however_a_foot_dances_the_contacts_end_where_the_pedal_is(
     assert (plant.inputs.foot_a_closed, plant.inputs.foot_b_closed) == (pressed, pressed)
 
 
+@pytest.mark.shows("REQ-013", "REQ-026", "REQ-036", "HZ-003")
 def test_without_power_everything_falls_to_its_safe_side() -> None:
     plant = warm(Plant(1, key_on()))
     plant.drive(

@@ -136,6 +136,7 @@ def test_a_contact_that_there_is_not_cannot_be_forced() -> None:
 # --- the e-stop relay
 
 
+@pytest.mark.shows("REQ-011", "REQ-036")
 @pytest.mark.parametrize("a", [None, False, True])
 @pytest.mark.parametrize("b", [None, False, True])
 @pytest.mark.parametrize("pressed", [False, True])
@@ -175,6 +176,7 @@ def test_a_welded_relay_keeps_the_supply_although_both_contacts_tell_of_the_stop
     assert plant.inputs.hv_mv == 800_000
 
 
+@pytest.mark.shows("REQ-006", "REQ-036")
 def test_a_broken_key_contact_takes_the_charger_away_and_a_welded_one_keeps_it() -> None:
     for forced, charges in ((None, True), (False, False), (True, True)):
         plant = Plant(1, Contacts(key_on=forced is not True))

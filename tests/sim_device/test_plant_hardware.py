@@ -70,6 +70,7 @@ def trigger(simulator: Simulator) -> None:
     simulator.plant.drive(outputs)
 
 
+@pytest.mark.shows("REQ-011", "HZ-021")
 def test_the_estop_takes_high_voltage_gate_and_shutter_from_a_hung_processor() -> None:
     simulator = rogue()
     plant = simulator.plant
@@ -87,6 +88,7 @@ def test_the_estop_takes_high_voltage_gate_and_shutter_from_a_hung_processor() -
     assert (plant.truth.total, plant.truth.blocked) == (0, 1)
 
 
+@pytest.mark.shows("REQ-019", "REQ-023", "HZ-008", "HZ-021")
 def test_the_comparator_shuts_the_gate_of_a_hung_processor_after_one_pulse_too_strong() -> None:
     simulator = rogue()
     for _ in range(2):
@@ -97,6 +99,7 @@ def test_the_comparator_shuts_the_gate_of_a_hung_processor_after_one_pulse_too_s
     assert simulator.plant.inputs.comparator_tripped
 
 
+@pytest.mark.shows("REQ-026", "REQ-032", "HZ-021", "HZ-024")
 def test_the_watchdog_resets_a_hung_processor_and_all_its_outputs_fall() -> None:
     simulator = rogue()
     plant = simulator.plant
@@ -112,6 +115,7 @@ def test_the_watchdog_resets_a_hung_processor_and_all_its_outputs_fall() -> None
     assert plant.truth.total == 0
 
 
+@pytest.mark.shows("REQ-027", "HZ-027")
 def test_the_bleeder_empties_the_capacitor_when_the_dump_relay_does_not_fall() -> None:
     simulator = rogue()
     simulator.act(lambda p: setattr(p.capacitor, "dump_stuck", True), simulator.now_us)

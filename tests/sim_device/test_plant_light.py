@@ -189,6 +189,7 @@ def no_simmer(plant: Plant, outputs: Outputs) -> Outputs:
     return outputs
 
 
+@pytest.mark.shows("REQ-035")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -251,6 +252,7 @@ def test_a_restarted_firmware_that_counts_from_zero_again_triggers_nothing() -> 
     assert plant.truth.total == 2
 
 
+@pytest.mark.shows("REQ-019")
 def test_the_comparator_latches_over_energy_and_blocks_the_gate_until_it_is_reset() -> None:
     plant = laser(quiet=True)
     shoot(plant, dataclasses.replace(READY, comparator_uj=201_000))
@@ -280,10 +282,10 @@ def test_a_comparator_that_is_held_in_reset_does_not_trip() -> None:
     assert comparator.tripped
 
 
-def test_a_comparator_without_threshold_lets_everything_pass() -> None:
+def test_a_comparator_whose_threshold_is_lost_trips_at_any_light() -> None:
     plant = laser()
-    shoot(plant)
-    assert not plant.inputs.comparator_tripped
+    shoot(plant, dataclasses.replace(READY, comparator_uj=0))
+    assert plant.inputs.comparator_tripped
 
 
 def test_the_truth_tells_where_the_light_went_and_who_stood_on_the_pedal() -> None:

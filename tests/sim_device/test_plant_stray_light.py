@@ -45,6 +45,7 @@ def test_without_hold_off_the_rod_runs_free_whenever_the_lamp_fires_gate_or_no_g
     assert plant.inputs.pulse_width_ps > 1e7
 
 
+@pytest.mark.shows("REQ-051", "HZ-046")
 def test_the_comparator_sees_free_running_light_and_shuts_the_gate_without_firmware() -> None:
     plant = laser()
     plant.act(lambda p: setattr(p.head, "hold_off", False))

@@ -129,6 +129,7 @@ def test_the_run_does_not_depend_on_how_the_owner_cuts_time(cuts: list[int]) -> 
 # --- watchdog
 
 
+@pytest.mark.shows("REQ-032", "HZ-024")
 def test_a_hung_firmware_is_reset_and_the_outputs_are_safe_from_then_on() -> None:
     simulator, firmware = build()
     firmware.on_step = lambda _now, _inputs, outputs: setattr(outputs, "heater_on", True)
@@ -150,6 +151,7 @@ def test_a_hung_firmware_is_reset_and_the_outputs_are_safe_from_then_on() -> Non
     assert simulator.plant.coolant.heater_driven
 
 
+@pytest.mark.shows("REQ-032")
 @pytest.mark.parametrize(
     ("every_us", "resets"), [(1_000, False), (999, True), (100_000, False), (100_001, True)]
 )
@@ -171,6 +173,7 @@ def test_two_kicks_in_one_step_are_a_violation() -> None:
     assert simulator.resets == 1
 
 
+@pytest.mark.shows("REQ-011", "HZ-021")
 def test_the_emergency_stop_works_while_the_firmware_is_dead() -> None:
     simulator, firmware = build()
 

@@ -84,6 +84,7 @@ def test_a_rehearsal_lets_no_light_out(started: tuple[Simulator, Host]) -> None:
     assert all(PulseFlag.SHUTTER_CLOSED in report.flags for report in latest)
 
 
+@pytest.mark.shows("REQ-005", "HZ-002")
 def test_the_last_pulse_comes_at_most_20_ms_after_the_foot_is_lifted(started: tuple[Simulator, Host]) -> None:
     simulator, host = started
     host.do(Standby())
