@@ -21,6 +21,7 @@ from controller.cli.app import (
     wall_clock,
 )
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.group import Group
 
 if TYPE_CHECKING:
     from controller.audit_keys import AuditKeys
@@ -32,7 +33,7 @@ _HEAD = re.compile(r"\b(\d{1,18}):([0-9a-f]{64})\b")
 _STATE = re.compile(r'"audit_index":\s*(\d{1,18})\s*,\s*"audit_hash":\s*"([0-9a-f]{64})"')
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Prove the record of who did what, and hand it over."""
 

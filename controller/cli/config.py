@@ -3,9 +3,10 @@
 import click
 
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json
+from controller.cli.group import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Check the configuration file, or make one."""
 

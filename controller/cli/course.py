@@ -21,6 +21,7 @@ from controller.cli.app import (
     wall_clock,
 )
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.group import Group
 from safety.courses import GRADES, PAIN_MOST, Effect, EffectKind
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _severity(context: click.Context, parameter: click.Parameter, value: str) ->
     raise click.BadParameter(f"{value!r} is none of {allowed}.", context, parameter)
 
 
-@click.group()
+@click.group(cls=Group)
 def course() -> None:
     """Follow the courses of subjects, and record adverse effects. Needs no daemon.
 

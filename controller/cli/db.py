@@ -6,9 +6,10 @@ import click
 
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json, wall_clock
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.group import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Back up, update and check the database of records."""
 

@@ -8,12 +8,13 @@ import click
 
 from controller.cli.app import App, config_option, console, json_option, note, pass_app, print_json, table
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.group import Group
 
 if TYPE_CHECKING:
     from controller.incident import Story
 
 
-@click.group()
+@click.group(cls=Group)
 def incident() -> None:
     """The black box of each trip: what happened first, and who or what reacted when."""
 

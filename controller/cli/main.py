@@ -13,6 +13,7 @@ import click
 
 from controller.cli.app import CONFIG_VARIABLE, App, config_option, failure
 from controller.cli.exits import MEANINGS, CommandFailed, Exit
+from controller.cli.group import Group
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -68,7 +69,7 @@ PLUGIN_HELP = {
 EPILOG = "\b\nExit status:\n" + "\n".join(f"  {exit_.value:>3}  {words}" for exit_, words in MEANINGS.items())
 
 
-class Picolase(click.Group):
+class Picolase(Group):
     """The group of all commands; each is imported when it is asked for, and none ends with a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,18 +87,9 @@ class Picolase(click.Group):
                 return _load(entry)
         return None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, loading no plugin whose help is known here."""
-        names = self.list_commands(ctx)
-        limit = formatter.width - 6 - max(map(len, names))
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self._short_help(ctx, name, limit)) for name in names])
-
-    def _short_help(self, ctx: click.Context, name: str, limit: int) -> str:
-        if name in PLUGIN_HELP:
-            return PLUGIN_HELP[name]
-        command = self.get_command(ctx, name)
-        return "" if command is None else command.get_short_help_str(limit)
+    def in_short(self, ctx: click.Context, name: str) -> str:
+        """What a command does; no plugin is loaded whose help is known here."""
+        return PLUGIN_HELP.get(name) or super().in_short(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; every error ends in a message and the exit status that belongs to it."""

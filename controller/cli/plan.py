@@ -23,6 +23,7 @@ from controller.cli.app import (
     report,
 )
 from controller.cli.exits import CommandFailed, Exit
+from controller.cli.group import Group
 from controller.cli.plan_answer import checked, fires, in_words, show
 from controller.cli.plan_confirm import ask_course, confirm, confirm_options
 from controller.cli.plan_new import new
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from controller.store import SessionRecord
 
 
-@click.group()
+@click.group(cls=Group)
 def plan() -> None:
     """Make a treatment plan, check it and carry it out."""
 

@@ -21,6 +21,7 @@ from controller.cli.app import (
     table,
     wall_clock,
 )
+from controller.cli.group import Group
 from controller.cli.login import password_stdin_option, read_password
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ TRAINING_DAYS = 365
 """[C] Training is renewed each year unless a date is given."""
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """Add, list and bar the people who may log in. Works on this machine only, with or without the daemon."""
 

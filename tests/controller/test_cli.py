@@ -72,6 +72,21 @@ def test_the_exit_status_are_documented_in_the_help() -> None:
         assert any(line.split()[:1] == [str(number)] and word in line for line in text.splitlines()), number
 
 
+@pytest.mark.parametrize(
+    "group", [[], ["plan"], ["user"], ["audit"], ["course"], ["db"], ["config"], ["incident"]]
+)
+def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_sentence(group: list[str]) -> None:
+    listed = (
+        CliRunner().invoke(main, [*group, "--help"], terminal_width=60).output.partition("Commands:\n")[2]
+    )
+    assert listed
+    assert "..." not in listed
+
+
+def test_a_command_that_is_only_kept_for_old_scripts_is_not_listed() -> None:
+    assert "remove" not in CliRunner().invoke(main, ["user", "--help"]).output
+
+
 def test_the_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from controller.cli.main import main; main(['--help'], standalone_mode=False);"
