@@ -19,7 +19,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 
-from controller.body_limit import BodyLimit
+from controller.body_limit import TOO_LONG, BodyLimit
 from controller.config import is_loopback
 from controller.console import Console
 from controller.declined import Declined
@@ -334,8 +334,10 @@ def _translate_errors(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> JSONResponse:
-        asked = f"{request.method} {request.url.path}"
-        return _error(error.status_code, "route", f"{asked}: {error.detail}; ask for one that the API has")
+        asked = f"{request.method} {request.url.path}: {error.detail}"
+        if error.status_code == TOO_LONG:
+            return _error(TOO_LONG, "request", f"{asked}; send less")
+        return _error(error.status_code, "route", f"{asked}; ask for one that the API has")
 
     @api.exception_handler(StoreError)
     async def store_failed(_: Request, error: StoreError) -> JSONResponse:

@@ -266,6 +266,7 @@ class Console:
         self._take_lease(who)
         laser = self._commands.laser
         counters = await laser.counters() if laser is not None else None
+        lost = 0
         if isinstance(counters, Done):
             self._demand_same_life(counters.value)
             if lost := self._recorder.gap(counters.value.acknowledged):
@@ -273,7 +274,7 @@ class Console:
                 await self._two_persons.demand(who, second, Override.GIVE_UP_PULSES, about)
             await self._give_up_lost(who, counters.value)
         settled = await self._commands.settle(who.name)
-        return {"settled": settled, "open": list(self._commands.uncertain)}
+        return {"settled": settled, "given_up_pulses": lost, "open": list(self._commands.uncertain)}
 
     # -- within
 

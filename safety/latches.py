@@ -44,7 +44,11 @@ LATCHES: Final[dict[LatchId, LatchRow]] = {
     ),
     _I.RECONNECTED: _R("the link was lost", "look why, look at the laser, then acknowledge", False),
     _I.DEVICE_RESTARTED: _R("the device restarted", "look why, wait for STANDBY, then acknowledge", False),
-    _I.DEVICE_FAULT: _R("the device latched a fault", "acknowledge the fault at the device", False),
+    _I.DEVICE_FAULT: _R(
+        "the device latched a fault",
+        "remove its cause, then acknowledge: that clears it at the device",
+        False,
+    ),
     _I.STALE: _R(
         "the laser's state was not known while armed", "check cable and load, then acknowledge", True
     ),

@@ -174,6 +174,10 @@ def resolve(app: App, *, second_name: str | None, second_stdin: bool, as_json: b
     answer = ask_two(app, second_name, second_stdin, lambda client, second: client.resolve(second))
     if as_json:
         print_json(answer)
+    given_up = answer.get("given_up_pulses", 0)
+    if given_up:
+        plural = "s" * (given_up > 1)
+        note(f"given up: {given_up} pulse{plural} that the laser has forgotten, and that have no record")
     for item in answer.get("settled") or ():
         note(f"settled: {_item(item)}")
     if left := answer.get("open") or ():
@@ -182,7 +186,7 @@ def resolve(app: App, *, second_name: str | None, second_stdin: bool, as_json: b
             "Not everything could be settled. Connect the laser and run this again; nothing arms until then.",
             [_item(item) for item in left],
         )
-    note("Nothing is uncertain." if not answer.get("settled") else "All is settled.")
+    note("All is settled." if given_up or answer.get("settled") else "Nothing is uncertain.")
 
 
 def _item(item: object) -> str:

@@ -109,7 +109,11 @@ async def test_a_login_is_a_token_and_a_logout_its_end(stack: Stack, http: httpx
     assert answer.keys() == {"token", "name", "role", "idle_lock_s", "training"}
     assert (answer["name"], answer["role"], answer["idle_lock_s"]) == ("anna", "operator", 900)
     headers = {"Authorization": f"Bearer {answer['token']}"}
-    assert (await http.post("/resolve", headers=headers)).json() == {"settled": [], "open": []}
+    assert (await http.post("/resolve", headers=headers)).json() == {
+        "settled": [],
+        "given_up_pulses": 0,
+        "open": [],
+    }
     assert (await http.post("/logout", headers=headers)).json() == {}
     told(await http.post("/resolve", headers=headers), 401)
     assert (await http.post("/logout", headers=headers)).json() == {}

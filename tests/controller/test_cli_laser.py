@@ -151,6 +151,9 @@ def test_resolving_ends_with_uncertain_while_anything_is_open(picolase: Picolase
     done = picolase("resolve")
     assert done.exit_code == 0
     assert "grant-1" in done.stderr
+    daemon.answers["resolve"] = {"settled": [], "given_up_pulses": 32, "open": []}
+    assert "given up: 32 pulses" in (done := picolase("resolve")).stderr
+    assert "All is settled." in done.stderr
     daemon.answers["resolve"] = {"settled": [], "open": [item]}
     assert picolase("resolve").exit_code == 4
 

@@ -254,7 +254,8 @@ async def test_lost_pulses_are_given_up_by_two_and_by_nobody_alone(stack: Stack)
         assert await declined(console.resolve(who, second=second)) == f"second.{code}"
     await asyncio.sleep(3)
     assert stack.daemon.recorder.books.missing == 12
-    await console.resolve(who, second=stack.second())
+    given_up = (await console.resolve(who, second=stack.second()))["given_up_pulses"]
+    assert given_up == 12
     assert stack.daemon.recorder.balanced
     ((actor, body),) = overrides(stack)
     assert body.pop("text") == "sven agreed with anna to giving up pulses that have no record"
@@ -266,7 +267,11 @@ async def test_lost_pulses_are_given_up_by_two_and_by_nobody_alone(stack: Stack)
 
 async def test_what_the_devices_own_books_settle_needs_nobody_else(stack: Stack) -> None:
     await stack.prepare()
-    assert (await stack.daemon.console.resolve(await stack.login())) == {"settled": [], "open": []}
+    assert (await stack.daemon.console.resolve(await stack.login())) == {
+        "settled": [],
+        "given_up_pulses": 0,
+        "open": [],
+    }
 
 
 # -- over the API
