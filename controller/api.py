@@ -33,7 +33,7 @@ from safety import checklist
 TEXT_MAX = 10_000  # [C] twice a plan of a thousand series; the worst text of it is read in 0.05 s
 BODY_MAX = 16 * TEXT_MAX  # [D] each character may be written as six, and the other fields take room
 NAME_MAX = 64
-NAMES_MAX = 100  # [C] the checklist has 14 items; a subject with so many grave effects is treated no more
+NAMES_MAX = 100  # [C] the checklist has 16 items; a subject with so many grave effects is treated no more
 
 
 class Body(BaseModel):

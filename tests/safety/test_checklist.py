@@ -49,6 +49,21 @@ def test_every_item_has_its_own_key_a_statement_a_source_and_what_to_do() -> Non
         assert item.action
 
 
+@pytest.mark.parametrize(
+    ("hazard", "key", "words"),
+    [
+        pytest.param("HZ-039", "interlocks", ("door", "remote", "opened"), marks=pytest.mark.shows("HZ-039")),
+        pytest.param("HZ-041", "aiming", ("aiming spot", "test pulse"), marks=pytest.mark.shows("HZ-041")),
+    ],
+)
+def test_what_nothing_in_the_laser_can_detect_is_asked_of_a_person(
+    hazard: str, key: str, words: tuple[str, ...]
+) -> None:
+    assert hazard in ITEMS[key].source
+    assert all(word in ITEMS[key].statement for word in words)
+    assert f"confirm.{key}" in {reason.code for reason in reasons(set(ITEMS) - {key})}
+
+
 @pytest.mark.shows("HZ-045")
 def test_nothing_is_missing_when_all_is_confirmed_and_everything_when_nothing_is() -> None:
     assert missing(ITEMS) == ()
