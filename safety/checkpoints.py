@@ -122,7 +122,7 @@ def _body(entry: AuditEntry) -> dict[str, Any] | None:
     """The checkpoint in the entry; None where there is none."""
     try:
         body = json.loads(entry.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return None
     if not isinstance(body, dict) or {name: type(value) for name, value in body.items()} != _TYPES:
         return None

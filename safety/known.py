@@ -56,7 +56,10 @@ class Known:
             ),
             LatchId.BAD_INPUT: (Input.TELEMETRY in bad, "the measured values are not good"),
             LatchId.LOOP_LAG: (Input.LOOP in bad, "the event loop lags or is not measured"),
-            LatchId.TASK_ENDED: (Input.TASKS in bad, ", ".join(sorted(self.ended_tasks))),
+            LatchId.TASK_ENDED: (
+                Input.TASKS in bad,
+                ", ".join(sorted(self.ended_tasks)) or "not known to run",
+            ),
             LatchId.STORE_FAILED: (Input.STORE in bad, "it still cannot be written"),
         }
         there, text = present.get(which, (False, ""))

@@ -105,7 +105,7 @@ class PermitBooks:
         permit = self._permits.get(permit_id)
         if permit is None:
             return
-        permit.granted = permit.granted or done
+        permit.granted = done
         permit.refused = not done
         if not done and permit is self.open:
             self.open = None
@@ -117,7 +117,7 @@ class PermitBooks:
         """
         if permit_id in self._permits:
             return
-        self._keep(Permit(permit_id, pulses, granted=True))
+        self._keep(Permit(permit_id, pulses))
 
     def leave(self, now_us: int) -> None:
         """Give up arming and permit; until the device follows, seeing it armed is no contradiction."""

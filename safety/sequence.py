@@ -97,7 +97,6 @@ class PulseSequence:
         self.reported_to = self._told = pulse_number
         self.broken = ""
         self._recent = {number: seen for number, seen in self._recent.items() if number <= pulse_number}
-        self._waiting_since_us = None
         self._advance(now_us)
 
     def _break(self, problem: str) -> str:

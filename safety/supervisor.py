@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from protocols.messages import (
-    AckPulses,
     Heartbeat,
     Message,
     PulseFlag,
@@ -187,7 +186,7 @@ class Supervisor:
 
     def requested(self, message: Message, now_us: int) -> None:
         """This message passed the gate and leaves now; a repetition or mere word changes nothing."""
-        if isinstance(message, Heartbeat | AckPulses) or message == self._known.in_flight:
+        if message == self._known.in_flight:
             return
         if isinstance(message, Arm | Grant):
             self._known.in_flight = message

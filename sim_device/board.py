@@ -100,7 +100,9 @@ class Outputs:
     gate_enable: bool = _line(False, "", "let triggers reach lamp and Pockels cell")
     lamp_triggers: int = _line(0, "", "counts up by one for each lamp trigger; the plant acts on the change")
     mode_width_ps: int = _line(0, "ps", "modulation and dump setting of this mode; 0 = none")
-    comparator_uj: int = _line(0, "uJ", "threshold of the hardware over-energy comparator")
+    comparator_uj: int = _line(
+        0, "uJ", "threshold of the hardware over-energy comparator: light above trips it"
+    )
     comparator_reset: bool = _line(False, "", "clears the comparator's latch while high")
     shutter_open: bool = _line(False, "", "drive the shutter against its spring")
     indicator_on: bool = _line(False, "", "emission indicator")

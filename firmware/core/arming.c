@@ -42,7 +42,8 @@ static void prove_charger_inhibited_then_shutter(struct device *device)
 {
     if (!device->inputs.hv_inhibited) {
         device_trip(device, FAULT_HV_CHANNEL, 0);
-    } else if (device->inputs.hv_mv >= HV_SAFE_MV) {
+    } else if (device->inputs.hv_mv >= HV_SAFE_MV || device->inputs.charge_done) {
+        /* charged, or said to be, with nothing to charge it */
         device_trip(device, FAULT_HV_CHANNEL, device->inputs.hv_mv);
     } else {
         device->wants.shutter_open = true;

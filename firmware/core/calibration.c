@@ -39,7 +39,6 @@ static struct order next_order(const struct calibrator *calibrator)
                      .shutter_open = port,
                      .calibration = true},
         .rep_rate_mhz = RATE_MHZ,
-        .docked = port,
     };
     return order;
 }

@@ -84,6 +84,7 @@ static void enter(struct device *device, enum state state)
     } else if (state == STATE_CALIBRATING) {
         calibrator_enter(device);
     } else if (state == STATE_ARMING) {
+        permit_void(&device->permit); /* there is none; if there were, it would not be for this arming */
         setpoints_forget_staged(&device->setpoints);
         device->arm_epoch++;
         emission_enter(device);
@@ -175,26 +176,37 @@ static bool as_set(const struct device *device)
            inputs->wavelength_nm == setpoint->wavelength_nm;
 }
 
+/* Whether the permit that this order came from stands, its host lives, and foot or strap fires. */
+static bool permitted(const struct device *device, const struct order *order)
+{
+    const struct inputs *inputs = &device->inputs;
+    const struct permit *permit = &device->permit;
+    bool strap = inputs->internal_trigger_strap;
+    return device->state == STATE_EMITTING && permit->id != 0 && permit->id == order->permit_id &&
+           device->now_us < permit->ends_us && host_alive(&device->host, device->now_us) &&
+           order->expected.shutter_open == (device->beam == BEAM_APERTURE) &&
+           (permit->internal ? strap : inputs->foot_a_closed && inputs->foot_b_closed && !strap);
+}
+
 bool device_clear_to_trigger(struct device *device, const struct order *order)
 {
     const struct expected *expected = &order->expected;
     const struct inputs *inputs = &device->inputs;
     device->board->look(device->board->context, &device->inputs); /* memory took its time */
     uint32_t opened = open_contacts(inputs, device->cooling.flow_low);
-    if (expected->calibration && !expected->shutter_open) {
+    bool calibrating = device->state == STATE_CALIBRATING;
+    if (calibrating && !expected->shutter_open) {
         opened &= ALWAYS_CLOSED;
     }
-    bool strap = inputs->internal_trigger_strap;
-    bool fired = order->internal ? strap : inputs->foot_a_closed && inputs->foot_b_closed && !strap;
-    bool placed = order->docked ? device_docked(device) : device_undocked(device);
+    bool placed = calibrating ? device_docked(device) : device_undocked(device);
     enum shutter position = expected->shutter_open ? SHUTTER_OPEN : SHUTTER_CLOSED;
-    return opened == 0 && (fired || expected->calibration) &&
+    return opened == 0 && device->memory.books.latched == 0 &&
+           (calibrating || (permitted(device, order) && as_set(device))) &&
            inputs->shutter_open_switch == expected->shutter_open &&
            inputs->shutter_closed_switch == !expected->shutter_open && !inputs->gate_inhibited &&
            !inputs->comparator_tripped && inputs->simmer_on && is_charged(inputs, order->hv_mv) &&
            !over_voltage(inputs->hv_mv, order->hv_mv) && device->shutter.position == position &&
-           (!expected->shutter_open || placed) &&
-           (expected->calibration || as_set(device));
+           (!expected->shutter_open || placed);
 }
 
 /* The interlock that latches this fault, or INTERLOCK_COUNT. */

@@ -91,7 +91,8 @@ void device_void_permit(struct device *device);
 /* Switch the aiming beam; the time until it is judged and until it goes off by itself begins. */
 void device_set_aiming(struct device *device, bool on);
 
-/* The last look, at the wires themselves: whether nothing at all speaks against the lamp trigger. */
+/* The last look, at wires and permit themselves: whether nothing speaks against the lamp trigger. It trusts
+ * neither the order nor what was looked at before: the state says whether this calibrates. */
 bool device_clear_to_trigger(struct device *device, const struct order *order);
 
 /* The latched faults whose cause is still there. */

@@ -78,8 +78,6 @@ static struct order order_of(const struct device *device)
         .rep_rate_mhz = setpoint->rep_rate_mhz,
         .permit_id = device->permit.id,
         .press = device->permit.internal ? 0 : device->foot.press,
-        .docked = false,
-        .internal = device->permit.internal,
     };
     return order;
 }
@@ -89,7 +87,7 @@ void emission_ready(struct device *device)
     const struct permit *permit = &device->permit;
     prepare(device); /* hold the charge */
     bool fired = permit->internal ? device->inputs.internal_trigger_strap : foot_fresh(&device->foot);
-    if (permit->pulses_left > 0 && fired) {
+    if (permit->id != 0 && permit->pulses_left > 0 && fired) {
         (void)device_go(device, EVENT_PRESS, LEAVE_NEVER);
         device->emission.order = order_of(device);
         pulser_begin(&device->pulser, device->now_us, &device->emission.order);
@@ -101,7 +99,7 @@ void emission_emitting(struct device *device)
     const struct permit *permit = &device->permit;
     prepare(device);
     /* a strap that goes ends the arming */
-    bool held = permit->internal || (permit->id != 0 && device->foot.down);
+    bool held = permit->id != 0 && (permit->internal || device->foot.down);
     if (!held) {
         (void)device_go(device, EVENT_RELEASE, LEAVE_NEVER);
     } else if (permit->pulses_left == 0) {

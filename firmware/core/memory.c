@@ -1,7 +1,8 @@
 /* The firmware's books in non-volatile memory: counters, latched faults, calibration, history, report ring.
  *
  * Theory of operation. Books and calibration live in two slots each, written in turn with a rising sequence
- * number and a CRC, so that a write cut short leaves the slot before it. Each of the pulses of the ring has two
+ * number and a CRC, so that a write cut short leaves the slot before it; one with numbers that no device has,
+ * such as another layout may write, is not believed whatever its CRC says. Each of the pulses of the ring has two
  * halves: the commit, written before the trigger, and the report, written after the judgement. A commit without
  * its report is the UNKNOWN report of that pulse. The pulse counter is the highest commit.
  */
@@ -24,6 +25,9 @@
 #define RECORD_STRIDE 32U
 #define HISTORY_AT 1024U
 #define RING_AT 4096U
+#define COUNTED_MAX (UINT64_C(3) << 61) /* what counts on from it for ever still fits the wire */
+#define GAIN_MAX_PPM 10000000U
+#define LATCHABLE (((UINT64_C(1) << FAULT_COUNT) - 1U) & ~UINT64_C(1)) /* every fault but FAULT_NONE */
 
 static const uint32_t BOOKS_AT[2] = {0, 128};
 static const uint32_t CALIBRATION_AT[2] = {256, 512};
@@ -51,11 +55,14 @@ static bool write_at(struct memory *memory, uint32_t offset, const uint8_t *data
 
 /* -- two slots of one record */
 
-/* The newest body of `size` bytes in `body`; `*clean`: the slots are as a new part or a cut write leaves them. */
+typedef bool (*sound_function)(const uint8_t *body);
+
+/* The newest sound body of `size` bytes in `body`; `*clean`: the slots are as a new part or a cut write leaves them. */
 static bool slots_load(struct slots *slots, const struct memory *memory, const uint32_t at[2], uint32_t size,
-                       uint8_t *body, bool *clean)
+                       sound_function sound, uint8_t *body, bool *clean)
 {
     bool found = false;
+    bool strange = false;
     bool second_blank = true;
     slots->sequence = 0;
     slots->next = 0;
@@ -71,7 +78,9 @@ static bool slots_load(struct slots *slots, const struct memory *memory, const u
         uint32_t sequence = get_u32(raw + 4);
         uint32_t ahead = sequence - slots->sequence;
         bool whole = get_u32(raw + HEAD + size) == crc32_after(0, raw, HEAD + size) && get_u32(raw) == MAGIC;
-        if (whole && (!found || (ahead > 0 && ahead < 0x80000000U))) {
+        if (whole && !sound(raw + HEAD)) {
+            strange = true;
+        } else if (whole && (!found || (ahead > 0 && ahead < 0x80000000U))) {
             memcpy(body, raw + HEAD, size);
             slots->sequence = sequence;
             slots->next = 1 - index;
@@ -79,7 +88,7 @@ static bool slots_load(struct slots *slots, const struct memory *memory, const u
         }
     }
     /* Slot 0 is written first: while slot 1 is blank at most that first write can have been cut short. */
-    *clean = found || second_blank;
+    *clean = !strange && (found || second_blank);
     return found;
 }
 
@@ -126,6 +135,18 @@ static void load_books(struct books *books, const uint8_t *body)
     books->trip_boot = get_u32(body + 41);
 }
 
+static bool sound_books(const uint8_t *body)
+{
+    struct books books;
+    load_books(&books, body);
+    bool counted = books.pulse_number <= COUNTED_MAX && books.acknowledged <= COUNTED_MAX &&
+                   books.lamp_shots <= COUNTED_MAX;
+    bool known = (books.latched & ~LATCHABLE) == 0 && books.first_fault < (uint32_t)FAULT_COUNT;
+    bool first = books.latched == 0 ? books.first_fault == (uint8_t)FAULT_NONE
+                                    : known && (books.latched >> books.first_fault & 1U) != 0;
+    return counted && known && first;
+}
+
 void memory_save_calibration(struct memory *memory)
 {
     const struct stored_calibration *stored = &memory->calibration;
@@ -162,6 +183,12 @@ static void load_calibration(struct stored_calibration *stored, const uint8_t *b
     }
 }
 
+static bool sound_calibration(const uint8_t *body)
+{
+    return get_u64(body + 5) <= COUNTED_MAX && get_u64(body + 13) <= COUNTED_MAX &&
+           get_u32(body + 21) <= GAIN_MAX_PPM && get_u32(body + 25) <= GAIN_MAX_PPM;
+}
+
 /* -- the ring of pulses */
 
 static uint32_t entry_at(uint64_t number)
@@ -186,7 +213,7 @@ static bool half_at(const struct memory *memory, uint32_t offset, uint64_t *lamp
     }
     *lamp_shots = get_u64(raw);
     pulse_report_unpack(report, raw + 8);
-    return true;
+    return *lamp_shots <= COUNTED_MAX && report->pulse_number <= COUNTED_MAX;
 }
 
 static bool write_half(struct memory *memory, uint32_t offset, uint64_t lamp_shots,
@@ -313,11 +340,11 @@ bool memory_load(struct memory *memory, const struct board *board)
     if (board->memory_size < MEMORY_BYTES) {
         return false;
     }
-    if (slots_load(&memory->books_slots, memory, BOOKS_AT, BOOKS_SIZE, body, &clean)) {
+    if (slots_load(&memory->books_slots, memory, BOOKS_AT, BOOKS_SIZE, sound_books, body, &clean)) {
         load_books(&memory->books, body);
     }
-    if (slots_load(&memory->calibration_slots, memory, CALIBRATION_AT, CALIBRATION_BYTES, body,
-                   &calibration_clean)) {
+    if (slots_load(&memory->calibration_slots, memory, CALIBRATION_AT, CALIBRATION_BYTES, sound_calibration,
+                   body, &calibration_clean)) {
         load_calibration(&memory->calibration, body);
     }
     memory->broken = !(clean && calibration_clean);

@@ -182,7 +182,7 @@ void pulser_run(struct device *device, const struct order *order)
         pulser->due_us = device->now_us;
         plan(pulser);
     }
-    if (device->now_us < pulser->due_us) {
+    if (device->now_us < pulser->due_us || device->now_us < pulser->earliest_us) {
         return;
     }
     if (!full) {

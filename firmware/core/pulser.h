@@ -13,8 +13,6 @@ struct order {
     uint32_t rep_rate_mhz;
     uint32_t permit_id;
     uint32_t press;
-    bool docked;   /* only while the handpiece is in the calibration port */
-    bool internal; /* fired by the internal trigger, not by the foot */
 };
 
 /* A pulse between its commit and its report. */

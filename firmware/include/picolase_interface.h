@@ -275,7 +275,7 @@ enum trigger {
 #define PERMIT_MAX_US INT64_C(120000000)
 #define STATUS_SPACING_US INT64_C(10000)
 #define QUIET_US INT64_C(3000)
-#define KICK_SPACING_US INT64_C(10000)
+#define KICK_SPACING_US INT64_C(48000)
 #define KICK_PERIOD_US INT64_C(50000)
 #define INTENT_SETTLE_US INT64_C(500000)
 #define INTENT_STRIKES INT64_C(3)
@@ -433,7 +433,7 @@ struct outputs {
     bool gate_enable; /* let triggers reach lamp and Pockels cell */
     uint32_t lamp_triggers; /* counts up by one for each lamp trigger; the plant acts on the change */
     int32_t mode_width_ps; /* modulation and dump setting of this mode; 0 = none [ps] */
-    int32_t comparator_uj; /* threshold of the hardware over-energy comparator [uJ] */
+    int32_t comparator_uj; /* threshold of the hardware over-energy comparator: light above trips it [uJ] */
     bool comparator_reset; /* clears the comparator's latch while high */
     bool shutter_open; /* drive the shutter against its spring */
     bool indicator_on; /* emission indicator */

@@ -1,4 +1,4 @@
-"""Every fault by its name, and which row of docs/reference/hazards.csv each one puts on trial."""
+"""Every fault by its name, and which row of docs/safety/hazards.csv each one puts on trial."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LIMITS: Final = {
         "firmware tells it from a lamp that flashed without laser light."
     ),
     "processor-hangs": (
-        "For up to 0.1 s, until its watchdog resets it, the firmware sees nothing. Light that a second fault "
+        "For up to 0.06 s, until its watchdog resets it, the firmware sees nothing. Light that another fault "
         "causes meanwhile (a glitch on the trigger line) gets no number and no fault of its own: "
         "WATCHDOG_RESET is what tells that somebody must look."
     ),

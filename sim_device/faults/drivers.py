@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from sim_device.board import Inputs, Outputs
 from sim_device.faults.fault import remove
-from sim_device.faults.wires import Misdriven, misdriven, with_bit
+from sim_device.faults.wires import LEVEL_MAX, Misdriven, misdriven, with_bit
 from sim_device.simulator import Simulator
 
 # fmt: off
@@ -39,9 +39,9 @@ class VoltageBitStuck(Misdriven):
 ComparatorUnset = misdriven(
     __name__,
     "comparator-unset",
-    "The threshold of the hardware over-energy comparator is lost: it never trips.",
+    "The threshold of the hardware over-energy comparator stands at its top: it never trips.",
     hazards="HZ-008 HZ-021",
-    drives=lambda *_: {"comparator_uj": 0},
+    drives=lambda *_: {"comparator_uj": LEVEL_MAX},
 )
 
 

@@ -26,7 +26,7 @@ class Fault(BaseModel, Observer):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: ClassVar[str]
-    hazards: ClassVar[tuple[str, ...]]  # rows of docs/reference/hazards.csv that it puts on trial
+    hazards: ClassVar[tuple[str, ...]]  # rows of docs/safety/hazards.csv that it puts on trial
     lasting: ClassVar[bool] = True
 
     _fired: int = PrivateAttr(0)

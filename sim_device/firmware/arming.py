@@ -50,7 +50,8 @@ def _charger_inhibited_then_shutter(device: Device) -> None:
     """Both channels stop light now, each by itself: only so may the shutter open for its proof."""
     if not device.inputs.hv_inhibited:
         device.trip(Fault.HV_CHANNEL)
-    elif device.inputs.hv_mv >= limits.HV_SAFE_MV:
+    elif device.inputs.hv_mv >= limits.HV_SAFE_MV or device.inputs.charge_done:
+        # charged, or said to be, with nothing to charge it
         device.trip(Fault.HV_CHANNEL, device.inputs.hv_mv)
     else:
         device.wants.shutter_open = True

@@ -92,7 +92,7 @@ class Calibrator:
             point = min(self._shots - _SHUTTER_SHOTS, _PORT_SHOTS - 1) // CALIBRATION_SHOTS
             mode, level, shutter_open = MODES[point // _LEVELS], point % _LEVELS, True
         expected = Expected(0, mode.mode_width_ps, shutter_open=shutter_open, calibration=True)
-        return Order(CALIBRATION_LEVELS_MV[level], expected, _RATE_MHZ, docked=shutter_open)
+        return Order(CALIBRATION_LEVELS_MV[level], expected, _RATE_MHZ)
 
     def _agrees(self, device: Device) -> bool:
         """Whether the shutter test bears out the stored calibration, and that is young enough."""

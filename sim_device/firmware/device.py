@@ -167,18 +167,21 @@ class Device:
         self.note(ALL)
 
     def clear_to_trigger(self, order: Order) -> bool:
-        """The last look, at the wires themselves: whether nothing at all speaks against the lamp trigger."""
+        """The last look, at wires and permit themselves: whether nothing speaks against the lamp trigger.
+
+        It trusts neither the order nor what was looked at before: the state says whether this calibrates.
+        """
         inputs = self.inputs
         opened = open_contacts(inputs, flow_low=self.cooling.flow_low)
         expected = order.expected
-        if expected.calibration and not expected.shutter_open:
+        calibrating = self.state is State.CALIBRATING
+        if calibrating and not expected.shutter_open:
             opened &= ALWAYS_CLOSED
-        strap = inputs.internal_trigger_strap
-        fired = strap if order.internal else inputs.foot_a_closed and inputs.foot_b_closed and not strap
         position = (inputs.shutter_open_switch, inputs.shutter_closed_switch)
         return (
             not opened
-            and (fired or expected.calibration)
+            and not self.faults.latched
+            and (calibrating or (self._permitted(order) and self.as_set()))
             and position == (expected.shutter_open, not expected.shutter_open)
             and not inputs.gate_inhibited
             and not inputs.comparator_tripped
@@ -186,8 +189,21 @@ class Device:
             and charged(inputs, order.hv_mv)
             and not over_voltage(inputs.hv_mv, order.hv_mv)
             and self.shutter.position is (Shutter.OPEN if expected.shutter_open else Shutter.CLOSED)
-            and (not expected.shutter_open or (self.docked if order.docked else self.undocked))
-            and (expected.calibration or self.as_set())
+            and (not expected.shutter_open or (self.docked if calibrating else self.undocked))
+        )
+
+    def _permitted(self, order: Order) -> bool:
+        """Whether the permit that this order came from stands, its host lives, and foot or strap fires."""
+        inputs, permit = self.inputs, self.permit
+        strap = inputs.internal_trigger_strap
+        return (
+            self.state is State.EMITTING
+            and permit.held
+            and permit.id == order.permit_id
+            and self.now_us < permit.ends_us
+            and self.host.alive(self.now_us)
+            and order.expected.shutter_open is (self.beam is Beam.APERTURE)
+            and (strap if permit.internal else inputs.foot_a_closed and inputs.foot_b_closed and not strap)
         )
 
     def as_set(self) -> bool:
@@ -246,6 +262,7 @@ class Device:
             case State.CALIBRATING:
                 self.calibrator.enter(self)
             case State.ARMING:
+                self.permit.void()  # there is none; if there were, it would not be for this arming
                 self.setpoints.forget_staged()
                 self.arm_epoch = self.arm_epoch + 1 & U32
                 self.emission.enter(self)

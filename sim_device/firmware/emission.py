@@ -67,7 +67,7 @@ class Emission:
         self._prepare(device)
         permit = device.permit
         fired = device.inputs.internal_trigger_strap if permit.internal else device.foot.fresh
-        if permit.pulses_left and fired:
+        if permit.held and permit.pulses_left and fired:
             device.go(Event.PRESS)
             self._order = self._order_of(device)
             device.pulser.begin(device.now_us, self._order)
@@ -75,7 +75,7 @@ class Emission:
     def emitting(self, device: Device) -> None:
         """Fire while the foot is down (a strap that goes ends the arming) and the permit lasts."""
         self._prepare(device)
-        held = device.permit.internal or (device.permit.held and device.foot.down)
+        held = device.permit.held and (device.permit.internal or device.foot.down)
         if not held:
             device.go(Event.RELEASE)
         elif (
@@ -118,4 +118,4 @@ class Emission:
         )
         permit = device.permit
         press = 0 if permit.internal else device.foot.press
-        return Order(self._hv_mv, expected, setpoint.rep_rate_mhz, permit.id, press, internal=permit.internal)
+        return Order(self._hv_mv, expected, setpoint.rep_rate_mhz, permit.id, press)

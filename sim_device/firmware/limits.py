@@ -1,6 +1,6 @@
 """What this laser can do, and every limit and time its firmware works to, with source and reason.
 
-[P] published, [D] derived, [C] engineering choice; REQ and HZ name rows of docs/reference. All integers.
+[P] published, [D] derived, [C] engineering choice; REQ and HZ name rows of docs/safety. All integers.
 """
 
 from __future__ import annotations
@@ -56,10 +56,8 @@ PERMIT_MAX_US: Final = 120 * SECOND  # [C] no series lasts longer; a lost host c
 # status line
 STATUS_SPACING_US: Final = 10 * MS  # [C] a chattering contact must not fill the line: 8 challenges last 80 ms
 QUIET_US: Final = 3 * MS  # [C] HZ-033: the lamp's discharge rings for some 2 ms and flips bits on the line
-KICK_SPACING_US: Final = (
-    10 * MS
-)  # [C] far above the watchdog's 2 ms: a burst of inputs must not refresh it early
-KICK_PERIOD_US: Final = 50 * MS  # [C] half the watchdog's window
+KICK_SPACING_US: Final = 48 * MS  # [C] between two refreshes of the watchdog, however often inputs change
+KICK_PERIOD_US: Final = 50 * MS  # [C] the middle of the watchdog's window, which tells a wrong clock too
 
 # host
 INTENT_SETTLE_US: Final = 500 * MS  # [C] a Grant or its answer may be lost and repeated

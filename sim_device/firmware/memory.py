@@ -1,8 +1,9 @@
 """The firmware's books in non-volatile memory: counters, latched faults, calibration, history, report ring.
 
 Theory of operation. Books and calibration live in two slots each, written in turn with a rising sequence
-number and a CRC, so that a write cut short leaves the slot before it. Each of the 256 pulses of the ring has
-two halves: the commit, written before the trigger, and the report, written after the judgement. A commit
+number and a CRC, so that a write cut short leaves the slot before it; one with numbers that no device has,
+such as another layout may write, is not believed whatever its CRC says. Each of the 256 pulses of the ring
+has two halves: the commit, written before the trigger, and the report, written after the judgement. A commit
 without its report is the UNKNOWN report of that pulse. The pulse counter is the highest commit: one write
 both numbers a pulse and says with which values it was fired, and it either counts whole or not at all.
 """
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Final
 
+from protocols.faults import FAULTS
+from protocols.fields import bits_of
 from protocols.messages import Handpiece, PulseFlag, PulseReport
 from protocols.requests import FaultRecord
 from sim_device.board import Memory
@@ -38,6 +42,9 @@ _HISTORY_AT: Final = 1_024
 _RECORD_SIZE: Final = 32
 _RING_AT: Final = 4_096
 _HALF_SIZE: Final = 80
+_COUNTED_MAX: Final = 3 * 2**61  # [D] what counts on from it for ever still fits the wire, 2**63 - 1
+_GAIN_MAX_PPM: Final = 10_000_000  # [D] what the wire carries
+_LATCHABLE: Final = bits_of(frozenset(FAULTS))
 MEMORY_BYTES: Final = _RING_AT + REPORTS_MAX * 2 * _HALF_SIZE  # 45,056: any 64 KiB part holds it
 
 
@@ -75,12 +82,26 @@ _books_values: Final = attrgetter(*(field.name for field in fields(Books)))
 _calibration_values: Final = attrgetter(*(field.name for field in fields(StoredCalibration)))
 
 
+def _sound_books(values: tuple[int, ...]) -> bool:
+    books = Books(*values)
+    counted = max(books.pulse_number, books.acknowledged, books.lamp_shots) <= _COUNTED_MAX
+    known = not books.latched & ~_LATCHABLE
+    first = books.latched >> books.first_fault & 1 if books.latched else not books.first_fault
+    return counted and known and bool(first)
+
+
+def _sound_calibration(values: tuple[int, ...]) -> bool:
+    _, _, time_us, lamp_shots, gain_a_ppm, gain_b_ppm, *_ = values
+    return max(time_us, lamp_shots) <= _COUNTED_MAX and max(gain_a_ppm, gain_b_ppm) <= _GAIN_MAX_PPM
+
+
 class _Slots:
     """Two slots of one record."""
 
-    def __init__(self, at: tuple[int, int], shape: str) -> None:
+    def __init__(self, at: tuple[int, int], shape: str, sound: Callable[[tuple[int, ...]], bool]) -> None:
         self._at = at
         self._shape = shape
+        self._sound = sound
         self._size = _HEAD.size + struct.calcsize(shape) + _CRC.size
         self.sequence = 0
         self._next = 0
@@ -89,16 +110,20 @@ class _Slots:
         """The newest record, if any, and whether the slots are as a clean part or a cut write leaves them."""
         raws = [memory.read(at, self._size) for at in self._at]
         found: tuple[int, ...] | None = None
+        strange = False
         for index, raw in enumerate(raws):
             body = raw[: -_CRC.size]
             magic, sequence = _HEAD.unpack_from(body)
             if _CRC.unpack_from(raw, len(body))[0] != zlib.crc32(body) or magic != _MAGIC:
                 continue
-            if found is None or 0 < (sequence - self.sequence & U32) < 2**31:
-                found = struct.unpack_from(self._shape, body, _HEAD.size)
+            values = struct.unpack_from(self._shape, body, _HEAD.size)
+            if not self._sound(values):
+                strange = True
+            elif found is None or 0 < (sequence - self.sequence & U32) < 2**31:
+                found = values
                 self.sequence, self._next = sequence, 1 - index
         # Slot 0 is written first: while slot 1 is blank at most that first write can have been cut short.
-        return found, found is not None or not any(raws[1])
+        return found, not strange and (found is not None or not any(raws[1]))
 
     def store(self, values: tuple[int, ...]) -> tuple[int, bytes]:
         """Place and bytes of the next write."""
@@ -114,8 +139,8 @@ class NonVolatile:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._books_slots = _Slots(_BOOKS_AT, _BOOKS)
-        self._calibration_slots = _Slots(_CALIBRATION_AT, _CALIBRATION)
+        self._books_slots = _Slots(_BOOKS_AT, _BOOKS, _sound_books)
+        self._calibration_slots = _Slots(_CALIBRATION_AT, _CALIBRATION, _sound_calibration)
         self.books = Books()
         self.calibration = StoredCalibration()
         self.broken = False
@@ -258,9 +283,10 @@ class NonVolatile:
         if crc != zlib.crc32(raw[: -_CRC.size], _MAGIC):
             return None
         try:
-            return lamp_shots, PulseReport.decode(encoded)
+            report = PulseReport.decode(encoded)
         except ValueError:  # written by another layout
             return None
+        return (lamp_shots, report) if max(lamp_shots, report.pulse_number) <= _COUNTED_MAX else None
 
     def _write_half(self, at: int, lamp_shots: int, report: PulseReport) -> bool:
         raw = _half(lamp_shots, report)

@@ -38,8 +38,6 @@ class Order:
     rep_rate_mhz: int
     permit_id: int = 0
     press: int = 0
-    docked: bool = False  # only while the handpiece is in the calibration port
-    internal: bool = False  # fired by the internal trigger, not by the foot
 
     @property
     def period_us(self) -> int:
@@ -136,7 +134,7 @@ class Pulser:
         if self._first and full and now_us >= self._earliest_us:
             self._due_us = now_us
             self._plan()
-        if now_us < self._due_us:
+        if now_us < self._due_us or now_us < self._earliest_us:
             return
         if not full:
             self._skip(device, order)

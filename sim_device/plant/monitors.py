@@ -72,7 +72,10 @@ class EnergyMonitor:
 
 
 class Comparator:
-    """Hardware latch of over-energy; it wakes up tripped, and only its reset line clears it."""
+    """Hardware latch of over-energy; it wakes up tripped, and only its reset line clears it.
+
+    A threshold that is lost is none that lets light pass: against 0 any light trips it.
+    """
 
     def __init__(self) -> None:
         self.tripped = True
@@ -81,7 +84,7 @@ class Comparator:
         self._reset = False
 
     def drive(self, now_us: int, *, threshold_uj: int, reset: bool) -> None:
-        """Set the threshold (0 = none) and the level of the reset line."""
+        """Set the threshold and the level of the reset line."""
         self._threshold_uj = threshold_uj
         self._reset = reset
         if reset:
@@ -90,7 +93,7 @@ class Comparator:
 
     def see(self, now_us: int, energy_uj: float) -> bool:
         """Judge one pulse before the shutter; whether it trips."""
-        if not 0 < self._threshold_uj < energy_uj or self._reset:
+        if energy_uj <= self._threshold_uj or self._reset:
             return False
         self.trip(now_us)
         return True

@@ -1,11 +1,16 @@
-"""The processor's windowed watchdog: a refresh that is late or early resets the processor."""
+"""The processor's windowed watchdog: a refresh that is late or early resets the processor.
+
+Its time base is its own and its window is narrow, so that it tells a processor's clock that is wrong as well
+as a processor that stands still or runs wild.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-LONGEST_US: Final = 100_000  # [C] a hung processor stands no longer than this
-SHORTEST_US: Final = 1_000  # [C] a processor that runs wild in its kick is not alive either
+# [C] 16 % around the 50 ms of the refreshes: supervisor chips with a window hold 10 % to 15 %
+LONGEST_US: Final = 58_000
+SHORTEST_US: Final = 42_000
 
 
 class Watchdog:

@@ -86,10 +86,10 @@ def test_a_hang_gives_the_watchdogs_time_and_an_emergency_stop_none_unless_its_r
     witness = Witness(simulator, [])
     injector, now_us = Injector.of(simulator), simulator.now_us
     injector.inject("processor-hangs")
-    assert hung_until_us(witness, "door_closed is not so any more", now_us) == now_us + 101_000
+    assert hung_until_us(witness, "door_closed is not so any more", now_us) == now_us + 59_000
     assert hung_until_us(witness, "estop_closed is not so any more", now_us) == -1
     injector.inject("estop-relay-welded")
-    assert hung_until_us(witness, "estop_closed is not so any more", now_us) == now_us + 101_000
+    assert hung_until_us(witness, "estop_closed is not so any more", now_us) == now_us + 59_000
 
 
 def test_a_bridge_excuses_a_guard_only_while_it_is_there() -> None:

@@ -291,8 +291,8 @@ def test_spells_tell_when_which_fault_was_at_work() -> None:
     assert spells.take(40, "fault-ends", {"name": "interlock-bridged", "contact": "arm"})
     assert [(one.begin_us, one.end_us) for one in spells.all] == [(10, None), (20, 40), (30, 30)]
     assert bridged_by(spells.active()) == {"door_closed"}
-    assert spells.hung_until_us(30) == 101_030 == spells.hung_until_us(101_030)
-    assert spells.hung_until_us(101_031) == -1
+    assert spells.hung_until_us(30) == 59_030 == spells.hung_until_us(59_030)
+    assert spells.hung_until_us(59_031) == -1
 
 
 def test_a_bridged_contact_is_that_contact_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""What may be wrong around the firmware: wires that are not as they should be, and parts that do not follow."""
+"""What may be wrong around the firmware: wires not as they should be, and parts that do not follow."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ class Flaw:
             if name in GOOD:
                 setattr(space.inputs, name, GOOD[name])
         if self.levels.keys() & {"foot_a_closed", "foot_b_closed"}:
-            down = space.inputs.foot_a_closed or space.inputs.foot_b_closed
-            space.inputs.foot_a_closed = space.inputs.foot_b_closed = down
+            space.inputs.foot_a_closed = space.inputs.foot_b_closed = space.facts.pedal
 
 
 class BrokenMemory(Flaw):
@@ -54,18 +53,6 @@ class BrokenMemory(Flaw):
 
     def mend(self, space: FirmwareSpace) -> None:
         space.memory.broken = False
-
-
-class ReportsFull(Flaw):
-    """The host acknowledges nothing: no pulse can be numbered any more."""
-
-    def happen(self, space: FirmwareSpace) -> None:
-        memory = space.fw.device.memory
-        memory.books.acknowledged = memory.pulse_number - 256
-
-    def mend(self, space: FirmwareSpace) -> None:
-        memory = space.fw.device.memory
-        memory.books.acknowledged = memory.pulse_number
 
 
 def _wires(*names: str, level: Any = False) -> Flaw:
@@ -117,5 +104,4 @@ FLAWS: dict[str, Flaw] = {
     "monitor lit": _wires("dark_a_uj", level=20_000),
     "monitor blind": _wires("dark_b_uj", level=0),
     "memory": BrokenMemory(),
-    "reports": ReportsFull(),
 }

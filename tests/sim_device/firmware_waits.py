@@ -42,7 +42,10 @@ def _script_due(device: Device) -> None:
 
 def _pulse_due(device: Device) -> None:
     pulser = device.pulser
-    pulser._due_us, pulser._earliest_us = min(pulser._due_us, device.now_us), min(pulser._earliest_us, device.now_us)
+    pulser._due_us, pulser._earliest_us = (
+        min(pulser._due_us, device.now_us),
+        min(pulser._earliest_us, device.now_us),
+    )
     pulser._plan()
 
 
@@ -158,4 +161,3 @@ WAITS: Final[Waits] = {
         lambda device: setattr(device, "aiming_since_us", device.now_us - limits.AIMING_OFF_US),
     ),
 }
-

@@ -43,6 +43,16 @@ def test_a_part_that_follows_no_command_any_more_is_found_while_arming(line: str
     assert bench.dark
 
 
+def test_an_end_of_charge_that_is_told_with_nothing_charged_is_found_before_the_shutter_opens() -> None:
+    bench = at("set")
+    bench.set(charge_done=True)
+    bench.stuck.add("charge_done")
+    assert not bench.reasons(bench.arm_request())
+    bench.run(3 * S)
+    assert bench.first_fault is Fault.HV_CHANNEL
+    assert bench.dark
+
+
 @pytest.mark.shows("REQ-035")
 @pytest.mark.parametrize(
     ("line", "fault"), [("gate_inhibited", Fault.GATE_CHANNEL), ("hv_inhibited", Fault.HV_CHANNEL)]

@@ -10,7 +10,7 @@ from protocols.faults import Fault
 from protocols.messages import Status
 from protocols.requests import Counters, ReadCounters
 from sim_device.firmware import memory as layout
-from tests.sim_device.bench import MS, Bench
+from tests.sim_device.bench import MS, Bench, S, at
 from tests.sim_device.ideal_laser import Ram
 from tests.sim_device.twins import Pair, benches_of
 
@@ -94,3 +94,45 @@ def test_the_older_books_stand_in_for_unsound_ones() -> None:
     status, counters = started(ram)
     assert status.faults == {Fault.DOOR, Fault.NONVOLATILE}
     assert counters.lamp_shots == 5_000
+
+
+def sealed(ram: Ram, at: int, size: int, seed: int) -> None:
+    """A right sum for what stands there."""
+    end = at + size - 4
+    ram.data[end : end + 4] = struct.pack("<I", zlib.crc32(bytes(ram.data[at:end]), seed))
+
+
+@pytest.mark.parametrize(("offset", "value"), [(21, 10_000_001), (25, 2**32 - 1)], ids=["gain A", "gain B"])
+def test_a_calibration_with_a_gain_that_the_wire_cannot_carry_is_not_believed(
+    offset: int, value: int
+) -> None:
+    bench = at("standby")
+    bench.run(S)
+    assert isinstance(bench.memory, Ram)
+    for place in layout._CALIBRATION_AT:
+        slot = layout.NonVolatile(Ram())._calibration_slots
+        if not any(bench.memory.data[place : place + slot._size]):
+            continue
+        gain_at = place + 8 + offset
+        bench.memory.data[gain_at : gain_at + 4] = struct.pack("<I", value)
+        sealed(bench.memory, place, slot._size, 0)
+    bench.boot()
+    bench.connect()
+    bench.run(300 * MS)
+    assert bench.status.faults == {Fault.NONVOLATILE}
+    assert not bench.status.calibrated
+
+
+def test_a_pulse_of_a_lamp_that_has_fired_for_ever_is_unreadable() -> None:
+    bench = at("emitting")
+    bench.run(500 * MS)
+    number = bench.last_report.pulse_number
+    half = layout.NonVolatile._entry_at(number) + layout._HALF_SIZE
+    assert isinstance(bench.memory, Ram)
+    bench.memory.data[half : half + 8] = struct.pack("<Q", 2**64 - 1)
+    sealed(bench.memory, half, layout._HALF.size, layout._MAGIC)
+    bench.boot()
+    bench.connect()
+    bench.run(300 * MS)
+    assert isinstance(counters := bench.ask(ReadCounters()), Counters)
+    assert number <= counters.lamp_shots < 1_000

@@ -15,7 +15,8 @@ from sim_device.simulator import Simulator
 S = 1_000_000
 MS = 1_000
 FOR_EVER_US = 2**60
-BITES_US = 100_001  # the watchdog's window has passed
+KICKS_US = 50 * MS
+BITES_US = KICKS_US + 58_001  # the watchdog's window has passed
 DANGEROUS = Outputs(
     hv_enable=True,
     hv_set_mv=1_197_200,
@@ -30,20 +31,26 @@ DANGEROUS = Outputs(
 
 
 class Rogue:
-    """Firmware that drives everything dangerous and does nothing more; it never kicks its watchdog."""
+    """Firmware that drives everything dangerous, kicks its watchdog once, and does nothing more."""
 
     def __init__(self) -> None:
         self.outputs = Outputs()
         self.boots = 0
+        self.booted_us = 0
 
     def boot(self, now_us: int, memory: Memory, *, watchdog_reset: bool) -> None:
         self.boots += 1
+        self.booted_us = now_us
         self.outputs = Outputs()
         if not watchdog_reset:
             self.outputs = replace(DANGEROUS, comparator_reset=True)
 
     def step(self, now_us: int, inputs: Inputs, received: bytes, console: bytes) -> Step:
         self.outputs.comparator_reset = False
+        due_us = self.booted_us + KICKS_US
+        if now_us < due_us:
+            return Step(b"", b"", due_us)
+        self.outputs.watchdog_kicks = 1
         return Step(b"", b"", FOR_EVER_US)
 
 
