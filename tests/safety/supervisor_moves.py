@@ -1,100 +1,30 @@
 """What can happen to a supervisor, step by step, each with what it must lead to at once.
 
-The oracle is `Facts`: what is so, told by what was done and what the supervisor answered, never by what it
-holds inside. Its private parts are looked at only to make messages that hit or miss what it expects.
+The oracle is `Facts`. Private parts of the supervisor are looked at only to make messages that hit or miss
+what it expects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from protocols.faults import Fault
-from protocols.messages import Handpiece, Intent, PulseFlag, Result, Status, Stop
+from protocols.messages import Intent, PulseFlag, Result, Status, Stop
 from protocols.requests import Arm, CommitSetpoint, Grant, Reply, Standby
 from protocols.states import ARMED, State
 from safety.freshness import FRESHNESS, Input
 from safety.gate import LinkFacts
 from safety.latches import LatchId
-from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
+from safety.reactions import Note
 from safety.sequence import GAP_MAX_US
-from safety.supervisor import Supervisor
 from tests.safety.desk import LINK
-from tests.safety.laser import ARM, COUNTERS, DEVICE, GRANT, SETPOINT, STATUS, TELEMETRY, plan, report
-
-NOT_OURS = 555  # a permit of nobody's
-SERIAL = "PL755-0001"
-SPOT_UM = 3_500
-WHOLE: dict[str, Any] = {  # whatever a Status is not told to be
-    "open_interlocks": frozenset(),
-    "blocks": frozenset(),
-    "faults": frozenset(),
-    "first_fault": Fault.NONE,
-    "fault_instance": 0,
-    "calibrated": True,
-    "spot_um": SPOT_UM,
-    "handpiece": Handpiece.ZOOM,
-    "setpoint_hash": SETPOINT.hash,
-}
-PLANS = {"plain": plan(), "service": plan(indication="service", skin_type=None, fluence_j_cm2=None), "series": plan(series=(1, 1))}
+from tests.safety.laser import ARM, COUNTERS, DEVICE, GRANT, SETPOINT, STATUS, TELEMETRY, report
+from tests.safety.supervisor_facts import NOT_OURS, PLANS, SPOT_UM, WHOLE, Facts, Told, faulty, stops
 
 
-class Facts(NamedTuple):  # replaced with every move: a dataclass takes five times as long
-    """What is so. `last`, `setpoint` and `counters` are what the present session brought."""
-
-    serial: str = SERIAL
-    boot: int = 7
-    linked: bool = True
-    linked_before: bool = True
-    matches: bool = True
-    good: frozenset[Input] = frozenset(Input)
-    treats: bool = True
-    serves: bool = False
-    setpoint: str = "read"
-    counters: bool = True
-    plan: str = "plain"
-    uncertain: bool = False
-    last: Status | None = None
-    latched: frozenset[LatchId] = frozenset()
-    asked: Arm | Grant | None = None  # it left, and its answer has not come
-    from_epoch: int = 0  # of the device, when the arming that is meant was asked for
-    meant: Intent = Intent.IDLE  # what people asked for and the device has not ended: permission at most
-    granted: int = 0  # the permit that was asked for in this arming
-    left: int = 0  # the one before
-    leaving: bool = False  # given up so lately that the device may not have followed yet
-
-
-class Moves:
-    """One supervisor at a moment that does not pass, and the facts."""
-
-    sup: Supervisor
-    now_us: int
-    facts: Facts
-
-    def change(self, **changes: Any) -> None:
-        self.facts = self.facts._replace(**changes)
-
-    def idle(self) -> None:
-        """Nobody means it to be armed any more."""
-        if self.facts.meant is not Intent.IDLE:
-            self.change(leaving=True)
-        if self.facts.granted:
-            self.change(left=self.facts.granted)
-        self.change(meant=Intent.IDLE, granted=0)
-
-    def take(self, reactions: list[Reaction]) -> list[Reaction]:
-        """The ledger of latches is kept from the reactions alone; a stop and a latch end what was meant."""
-        for one in reactions:
-            if isinstance(one, LatchSet):
-                self.change(latched=self.facts.latched | {one.latch.id})
-                self.idle()
-            elif isinstance(one, LatchCleared):
-                assert one.latch.id is LatchId.DEVICE_FAULT, "a latch went without an acknowledgement"
-                self.change(latched=self.facts.latched - {one.latch.id})
-            elif isinstance(one, StopNow):
-                self.idle()
-        return reactions
+class Moves(Told):
+    """What people, device, link, clock and daemon can do."""
 
     # -- what people ask for
 
@@ -207,7 +137,9 @@ class Moves:
             LatchId.LOOP_LAG: Input.LOOP in facts.good,
             LatchId.BAD_INPUT: Input.TELEMETRY in facts.good,
         }.items():
-            assert gone or which not in facts.latched, f"{which.value} was acknowledged with its cause present"
+            assert gone or which not in facts.latched, (
+                f"{which.value} was acknowledged with its cause present"
+            )
 
     # -- what the device says
 
@@ -234,7 +166,9 @@ class Moves:
         elif told.boot != facts.boot:
             assert LatchId.DEVICE_RESTARTED in self.facts.latched, "another start spoke, and nothing latched"
         elif facts.last is not None and told.device_time_us < before.device_time_us:
-            assert LatchId.BAD_INPUT in self.facts.latched, "the device's clock went back, and nothing latched"
+            assert LatchId.BAD_INPUT in self.facts.latched, (
+                "the device's clock went back, and nothing latched"
+            )
         else:
             if ahead < 0:
                 assert LatchId.COUNTER_GAP in self.facts.latched, "the counter went back, and nothing latched"
@@ -284,15 +218,15 @@ class Moves:
         reactions = self.take(self.sup.observe(told, self.now_us))
         if self.facts.linked:
             self._quality(Input.TELEMETRY, possible)
-            assert possible or not armed or stops(reactions), "an impossible value does not stop an armed laser"
+            assert possible or not armed or stops(reactions), (
+                "an impossible value does not stop an armed laser"
+            )
 
     def counters(self) -> None:
         sequence = self.sup._known.sequence
         at = max(sequence._told, sequence.reported_to or 0)
         self.take(
-            self.sup.observe(
-                replace(COUNTERS, pulse_number=at, acknowledged=min(100, at)), self.now_us
-            )
+            self.sup.observe(replace(COUNTERS, pulse_number=at, acknowledged=min(100, at)), self.now_us)
         )
         self.change(counters=self.facts.counters or self.facts.linked)
 
@@ -345,7 +279,7 @@ class Moves:
 
     def link_up(self, **changes: Any) -> None:
         facts = self.facts
-        levels = {"serial": facts.serial, "boot": facts.boot, "recorded_to": 100} | changes
+        levels: dict[str, Any] = {"serial": facts.serial, "boot": facts.boot, "recorded_to": 100} | changes
         link: LinkFacts = replace(LINK, **levels)
         self.take(self.sup.link_up(link, self.now_us))
         self.idle()
@@ -442,11 +376,3 @@ class Moves:
     def _may_be_armed(self) -> bool:
         last = self.facts.last
         return self.facts.meant is not Intent.IDLE or (last is not None and last.state in ARMED)
-
-
-def stops(reactions: list[Reaction]) -> bool:
-    return any(isinstance(one, StopNow) for one in reactions)
-
-
-def faulty(told: Status) -> bool:
-    return bool(told.faults or told.fault_instance) or told.state is State.FAULT

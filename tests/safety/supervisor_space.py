@@ -1,7 +1,7 @@
-"""The supervisor as a machine that can be enumerated: its state as a class, what can happen, what always holds.
+"""The supervisor as a machine that can be enumerated: its state as a class, what can happen, what must hold.
 
-What may happen is grouped into families. Every family has the protocol of arming and granting; what is another
-family's stays good, which gives permission its best chance: what is not good only ever takes permission away
+What may happen is grouped into families. Every family has the protocol of arming and granting; what is of
+another family stays good, which gives permission its best chance: what is not good only ever takes away
 (`test_what_is_not_good_only_ever_takes_away`). Time stands still, and each age that the supervisor knows
 passes its limit by itself, whenever it likes: whatever a clock could bring about is among it.
 """
@@ -24,7 +24,8 @@ from safety.latches import LatchId
 from safety.permits import LEAVE_US
 from tests.safety.desk import Desk
 from tests.safety.laser import DEVICE, SETPOINT
-from tests.safety.supervisor_moves import PLANS, SPOT_UM, Facts, Moves
+from tests.safety.supervisor_facts import PLANS, SPOT_UM, Facts
+from tests.safety.supervisor_moves import Moves
 from tests.space import Frozen, freeze, thaw
 
 FAMILIES = ("protocol", "link", "time", "record", "people", "device", "pulses")
@@ -39,7 +40,7 @@ MEMORYLESS = frozenset(  # these latches have no cause that could stay: they are
     }
 )
 NEEDED = frozenset(w for w, row in FRESHNESS.items() if Consequence.WITHHOLDS in row.consequences)
-HONEST = (  # what a device in order tells, and one thing that it must not
+HONEST: tuple[tuple[State, str, str], ...] = (  # what a device in order tells, and one thing that it must not
     (State.STANDBY, "", "base"),
     (State.STANDBY, "", "ours"),
     (State.READY, "", "ours"),
@@ -47,7 +48,7 @@ HONEST = (  # what a device in order tells, and one thing that it must not
     (State.EMITTING, "open", "ours"),
     (State.EMITTING, "other", "ours"),
 )
-ANYTHING = (
+ANYTHING: tuple[tuple[State, str, str], ...] = (
     *((State.STANDBY, held, epoch) for held in ("", "open", "other") for epoch in ("base", "ours")),
     (State.OFF, "", "base"),
     *((State.ARMING, "", epoch) for epoch in ("base", "ours", "other")),
@@ -70,7 +71,7 @@ FLAWS: dict[str, dict[str, Any]] = {
     "fault, state not": {"faults": frozenset({Fault.DOOR})},
 }
 Acts = dict[str, Callable[[], None]]
-_FACTS, _DONE = 9, 11  # places in the key
+_FACTS = 9  # its place in the key
 
 
 class SupervisorSpace(Moves):
@@ -136,15 +137,23 @@ class SupervisorSpace(Moves):
                 return self._pulses()
 
     def _protocol(self) -> Acts:
-        told = {("protocol",): ANYTHING, ("pulses",): HONEST[1:4]}.get(self.families, HONEST)
-        return {
+        told = HONEST
+        if self.families == ("protocol",):
+            told = ANYTHING
+        elif self.families == ("pulses",):
+            told = HONEST[1:4]
+        acts: Acts = {
+            f"{state.name}, {held or 'no'} permit, {epoch}": partial(self.tell, state, held, epoch)
+            for state, held, epoch in told
+        }
+        return acts | {
             "arm": self.arm,
             "grant": self.grant,
             "answer: done": partial(self.answer, Result.DONE),
             "stop": self.stop,
             "acknowledge": self.acknowledge,
             "the device had its time to follow": self.grace_over,
-        } | {f"{s.name}, {held or 'no'} permit, {epoch}": partial(self.tell, s, held, epoch) for s, held, epoch in told}
+        }
 
     def _answers(self) -> Acts:
         return {
@@ -204,12 +213,12 @@ class SupervisorSpace(Moves):
         }
 
     def _device(self) -> Acts:
-        where = ((State.STANDBY, ""), (State.EMITTING, "open"))
-        return {
-            f"{state.name}, {held or 'no'} permit, {flaw}": partial(self.tell, **{"state": state, "held": held, "epoch": "ours"} | changes)
-            for flaw, changes in FLAWS.items()
-            for state, held in where
-        } | {
+        acts: Acts = {}
+        for flaw, changes in FLAWS.items():
+            for state, held in ((State.STANDBY, ""), (State.EMITTING, "open")):
+                told: dict[str, Any] = {"state": state, "held": held, "epoch": "ours"} | changes
+                acts[f"{state.name}, {held or 'no'} permit, {flaw}"] = partial(self.tell, **told)
+        return acts | {
             "read the set-point": partial(self.setpoint, "read"),
             "read another set-point": partial(self.setpoint, "other"),
             "commit": partial(self.setpoint, ""),
@@ -251,23 +260,28 @@ class SupervisorSpace(Moves):
         assert not sup.refusals(Stop(1), now_us), "a stop may not leave"
         assert not sup.refusals(ReadCounters(), now_us), "a read may not leave"
         beat = sup.heartbeat(now_us)
-        known = facts.linked and facts.matches and facts.last is not None and not latched and not facts.uncertain
+        known = (
+            facts.linked and facts.matches and facts.last is not None and not latched and not facts.uncertain
+        )
         alive = known and facts.good >= NEEDED
         assert (beat is not None) is alive, "a heartbeat leaves, or is withheld, against what is known"
         assert beat is None or (beat.intent is intent and beat.challenge == facts.last.challenge)  # type: ignore[union-attr] # alive
         arm, grant = self.may(State.STANDBY), self.may(State.READY)
-        if arm:
-            self.armable.add(self.key())
+        self.armable |= {self.key()} if arm else set()
         if sup._known.in_flight is None:
             told = sup.refusals(self.arm_message(), now_us)
             assert bool(told) is not arm, "Arm, against what is known"
-            assert bool(sup.refusals(self.grant_message(), now_us)) is not grant, "Grant, against what is known"
+            assert bool(sup.refusals(self.grant_message(), now_us)) is not grant, (
+                "Grant, against what is known"
+            )
             assert all(why.text and why.action for why in told), "a refusal does not say what to do"
 
     def may(self, state: State) -> bool:
         """Whether a first Arm (STANDBY) or Grant (READY) may leave, by the facts alone."""
         facts, last = self.facts, self.facts.last
-        assert bool(facts.plan) is (self.sup._known.plan is not None), "the plan is not the one that was loaded"
+        assert bool(facts.plan) is (self.sup._known.plan is not None), (
+            "the plan is not the one that was loaded"
+        )
         plan_done = facts.plan == "series" and self.sup.view(self.now_us).plan_done >= 2
         return (
             facts.linked
@@ -293,13 +307,15 @@ class SupervisorSpace(Moves):
         )
 
     def _armed_by_answer(self) -> bool:
-        return self.sup._known.books.arm_epoch is not None and self.facts.meant is Intent.ARMED
+        facts, last = self.facts, self.facts.last
+        ours = last is not None and last.arm_epoch == facts.from_epoch + 1
+        return ours and self.sup._known.books.arm_epoch is not None and facts.meant is Intent.ARMED
 
     @staticmethod
     def has_to_end(key: Any) -> bool:
-        """Whether arming again needs more than an operator: a restart of the daemon, or another plan."""
-        facts, plan_done = key[_FACTS], key[_DONE]
-        return Input.TASKS not in facts[0] or plan_done == PLANS["series"].pulses
+        """Whether arming again needs more than an operator: a restart of the daemon."""
+        good: frozenset[Input] = key[_FACTS][0]
+        return Input.TASKS not in good
 
     def key_after_waiting(self, for_us: int) -> Any:
         """The class after `now_us` went on by so much, with the facts that this makes."""
@@ -341,7 +357,11 @@ class SupervisorSpace(Moves):
             (known.may_serve, facts.treats, facts.meant, bool(facts.granted), facts.leaving),
             known.plan and min(known.plan.done, PLANS["series"].pulses),
             (bool(known.uncertain), bool(known.unknown_pulses), bool(sequence.broken)),
-            (reached is None, sequence.behind and sequence._told - (reached or 0), sequence.overdue(self.now_us)),
+            (
+                reached is None,
+                sequence.behind and sequence._told - (reached or 0),
+                sequence.overdue(self.now_us),
+            ),
             frozenset(number - (reached or 0) for number in sequence._recent if number > (reached or 0)),
         )
 
@@ -351,7 +371,14 @@ class SupervisorSpace(Moves):
         now = self.sup._known.plan
         mine = (permit.permit_id == self.facts.granted, permit.permit_id == self.facts.left)
         of_plan = now is not None and permit.plan_number == now.number
-        return permit.granted, permit.refused, min(permit.counted, 2), permit.ended_us is not None, of_plan, mine
+        return (
+            permit.granted,
+            permit.refused,
+            min(permit.counted, 2),
+            permit.ended_us is not None,
+            of_plan,
+            mine,
+        )
 
     def _device_class(self, device: Status | None) -> Any:
         if device is None:
@@ -361,7 +388,7 @@ class SupervisorSpace(Moves):
         return (
             device.state,
             held.index(device.permit_id) if device.permit_id in held else -1,
-            arming and (device.arm_epoch == arming.base_epoch, device.arm_epoch == arming.epoch),
+            arming and (min(device.arm_epoch - arming.base_epoch, 2), device.arm_epoch == arming.epoch),
             bool(device.open_interlocks),
             has_fault(device),
             device.fault_instance == self.sup._latched_instance,

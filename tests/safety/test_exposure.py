@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given as any_of
 from hypothesis import strategies as st
 
-from safety.exposure import ExposureError, Inquiry, Rules, assess
+from safety.exposure import ExposureError, Inquiry, Rules, _bound, assess
+from safety.exposure_class import classes
 from safety.exposure_limits import Edition, Kind, eye_limits, factor, skin_limit
 from safety.exposure_plain import plain
-from safety.exposure_train import Rule, Train, peak_power_w
+from safety.exposure_train import Rule, Train, peak_power_w, share
 from safety.hazard_distance import BeamAt
 from tests.safety.exposures import EDITIONS, INF, NAN, NEW, OLD, PULSES, WAVELENGTHS, thermal
 
@@ -298,3 +299,72 @@ def test_the_density_of_the_beam_is_for_its_part_that_passes_the_pupil() -> None
     part = 1 - math.exp(-2 * 49 / 36)
     assert told["od_at_beam"] == pytest.approx(told["od"] + math.log10(part))
     assert set(plain(assess(Inquiry(755, 5.5e-10, energy_j=0.2, beam_mm=6)))["lb_by_mode"]) == {"M"}
+
+
+def test_what_is_outside_is_told_with_what_is_inside_and_its_unit() -> None:
+    with pytest.raises(ExposureError) as error:
+        Inquiry(1.0, 1e-20, -1.0, 1e9, -1.0, -1.0, -1.0)
+    assert {problem.field: problem.allowed for problem in error.value.problems} == {
+        "wavelength_nm": "400 to 1400 nm",
+        "pulse_s": "1e-13 to 30000 s",
+        "rate_hz": "1e-06 to 1e+12 Hz, or 0 for one pulse",
+        "duration_s": "1e-13 to 30000 s",
+        "energy_j": "1e-15 to 1e+06 J",
+        "beam_mm": "0.001 to 100000 mm",
+        "divergence_mrad": "1e-06 to 3141 mrad",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pulse_s", "binds", "c_p"),
+    [(5e-10, Rules.OLD, 100**-0.25), (0.1, Rules.NEW, 1.0)],
+    ids=["the older tables bind", "the newer tables bind"],
+)
+@pytest.mark.parametrize("wavelength_nm", [450.0, 755.0, 1300.0])
+def test_the_factors_of_the_stricter_are_those_of_the_edition_that_binds(
+    wavelength_nm: float, pulse_s: float, binds: Rules, c_p: float
+) -> None:
+    if wavelength_nm == 1300.0:  # the older C_C is the smaller one: it binds for every pulse
+        binds, c_p = Rules.OLD, 100**-0.25
+    stricter, alone = (
+        assess(Inquiry(wavelength_nm, pulse_s, 10, 10, rules=one)) for one in (Rules.STRICTER, binds)
+    )
+    assert stricter.eye == alone.eye
+    assert stricter.c_p == alone.c_p == pytest.approx(c_p)
+    assert (stricter.c_a, stricter.c_c, stricter.t_i_s) == (alone.c_a, alone.c_c, alone.t_i_s)
+
+
+def test_a_rate_that_is_refused_is_not_reckoned_with() -> None:
+    with pytest.raises(ExposureError) as error:
+        Inquiry(755, 2.0, -1.0, 10)
+    assert [problem.field for problem in error.value.problems] == ["rate_hz"]
+
+
+@pytest.mark.parametrize(
+    ("train", "rule", "aperture_mm"),
+    [
+        (Train(0.1, 10, 1), Rule.GROUP, 1.5 * 0.5**0.375),  # the strictest group: five pulses, half a second
+        (Train(0.3, 0.1, 100), Rule.SINGLE, 1.0),
+    ],
+)
+def test_the_aperture_of_the_front_of_the_eye_is_that_of_the_time_that_binds(
+    train: Train, rule: Rule, aperture_mm: float
+) -> None:
+    (limit,) = [one for one in eye_limits(1200, Edition.NEW) if one.kind is Kind.ANTERIOR]
+    assert share(limit, limit.energy_j, train).rule is rule
+    assert _bound(limit, train).aperture_m * 1e3 == pytest.approx(aperture_mm)
+
+
+@pytest.mark.parametrize(
+    ("wavelength_nm", "c_b"), [(440.0, 1.0), (500.0, 10.0), (550.0, 100.0), (600.0, None)]
+)
+def test_c_b_is_told_where_blue_light_counts(wavelength_nm: float, c_b: float | None) -> None:
+    assert assess(Inquiry(wavelength_nm, 1.0)).c_b == (None if c_b is None else pytest.approx(c_b))
+
+
+@pytest.mark.parametrize("wavelength_nm", [700.0, 755.0])
+def test_what_nobody_sees_is_no_reason_to_blink(wavelength_nm: float) -> None:
+    """From 700 nm on there is no class 2, and class 3R has five times the limit of class 1, for its time."""
+    limits = classes(wavelength_nm, 100.0, 0.0, Edition.NEW).energy_j
+    assert "2" not in limits
+    assert limits["3R"] == pytest.approx(5 * limits["1"])

@@ -131,3 +131,19 @@ def test_the_beam_itself_never_needs_more_than_the_whole_pulse_in_the_pupil(
     assert hazard
     assert hazard.od_at_beam is not None
     assert hazard.od_at_beam <= hazard.od
+
+
+def test_goggles_are_rated_for_the_energy_on_the_whole_stated_spot() -> None:
+    """Energies a percent apart over two decades: a spot two percent off would be rated otherwise for some."""
+    area_m2 = math.pi / 4 * 6e-3**2
+    for step in range(200):
+        energy_j = 1e-3 * 1.0233**step
+        goggles = assess(Inquiry(755, 5.5e-10, 10, 10, energy_j, 6.0, beam_at=BeamAt.ONE_OVER_E)).goggles
+        assert goggles is not None
+        assert goggles.lb == strictest(protection(5.5e-10, 10, energy_j, area_m2).values())
+
+
+def test_adjustment_goggles_are_rated_for_the_energy_on_the_area() -> None:
+    for energy_j in (0.2, 2.0, 20.0, 200.0):
+        on_a_square_metre = adjustment(532, 1e-8, 0.0, energy_j, 1.0)
+        assert adjustment(532, 1e-8, 0.0, energy_j * 1e-4, 1e-4) == on_a_square_metre

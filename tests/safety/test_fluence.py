@@ -131,3 +131,9 @@ def test_a_stated_fluence_is_held_to_half_its_last_digit_within_limits(
     stated: float, tolerance: float
 ) -> None:
     assert fluence.stated_tolerance(stated) == pytest.approx(tolerance)
+
+
+def test_a_quantity_that_is_refused_is_told_with_its_field_and_value() -> None:
+    with pytest.raises(FluenceError) as error:
+        fluence_j_cm2(-1.0, 3.5)
+    assert (error.value.field, error.value.value) == ("pulse_energy_mj", -1.0)

@@ -153,3 +153,12 @@ def test_an_answer_given_once_does_not_change_afterwards() -> None:
     freshness.note(Input.STORE, 5)
     assert before[Input.STORE] is Quality.BAD
     assert freshness.qualities(5)[Input.STORE] is Quality.GOOD
+
+
+def test_what_was_said_of_a_bad_input_is_told_until_it_is_good_again() -> None:
+    freshness = Freshness({})
+    assert freshness.why_bad(Input.STORE) == "never seen"
+    freshness.note(Input.STORE, 0, ok=False, text="the disk is full")
+    assert freshness.why_bad(Input.STORE) == "the disk is full"
+    freshness.note(Input.STORE, 1, ok=True, text="written")
+    assert freshness.why_bad(Input.STORE) == ""

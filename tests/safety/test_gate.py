@@ -14,7 +14,7 @@ from protocols.requests import Calibrate, CommitSetpoint, Trigger
 from protocols.states import State
 from safety.freshness import Input, Quality
 from safety.gate import LoadedPlan, Situation, refusals
-from safety.reasons import HOST_REASONS, HostReason
+from safety.reasons import HOST_REASONS, HostReason, reason
 from tests.safety.laser import ARM, GRANT, SETPOINT, plan, status
 from tests.safety.situations import (
     FOREARM,
@@ -285,3 +285,8 @@ def test_a_reason_names_what_is_open_what_an_input_is_worth_and_what_differs() -
     assert texts(replace(ARM, stop_epoch=2), STANDBY)["host.stopped_since"].endswith(
         "(stop_epoch 2 instead of 3)"
     )
+
+
+def test_a_reason_without_a_detail_is_the_sentence_alone() -> None:
+    assert reason(HostReason.LINK_DOWN).text == "the laser is not connected"
+    assert reason(HostReason.LINK_DOWN, "silent").text == "the laser is not connected (silent)"

@@ -285,3 +285,37 @@ def test_the_most_that_a_mode_gives_may_be_stated_rounded_up() -> None:
     assert check_plan(most, DEVICE) == ()
     (told,) = check_plan(plan(pulse_energy_mj=200.0, fluence_j_cm2=2.09), DEVICE)[:1]
     assert told.code == "plan.fluence_unreachable"
+
+
+def test_what_names_a_person_in_a_service_plan_is_told_to_be_taken_out() -> None:
+    service = replace(plan(), indication="service", skin_type=None, fluence_j_cm2=None)
+    assert check_plan(service, DEVICE) == check_plan(replace(service, skin_type=""), DEVICE) == ()
+    (told,) = check_plan(replace(service, subject="P-0042"), DEVICE)
+    assert (told.code, told.field, told.source) == ("plan.service_person", "subject", "project")
+    assert told.allowed == "none in a service plan: it gives light to no person"
+
+
+@pytest.mark.parametrize(
+    ("indication", "able"),
+    [
+        ("epidermal_pigment", "I, II, III, IV"),
+        ("dermal_pigment", "III, IV"),
+        ("melasma", "III, IV"),
+        ("red_tattoo", "I, II, III"),
+    ],
+)
+def test_a_skin_type_that_is_locked_is_told_with_those_that_are_not(indication: str, able: str) -> None:
+    told = check_plan(plan(indication=indication, skin_type="VI"), DEVICE)
+    (locked,) = [refusal for refusal in told if refusal.code == "plan.skin_locked"]
+    assert locked.allowed == f"{indication} is locked for it; skin types {able}"
+
+
+def test_series_that_are_refused_are_not_laid_on_the_area() -> None:
+    told = check_plan(plan(series=(20, None), area_cm2=50.0), DEVICE)
+    assert [refusal.code for refusal in told] == ["plan.series"]
+
+
+def test_a_small_energy_is_no_reason_to_speak_of_the_ceiling() -> None:
+    faint = replace(DEVICE, modes=(replace(DEVICE.modes[0], energy_min_mj=0.1),), energy_step_mj=0.1)
+    told = check_plan(plan(pulse_energy_mj=0.5, fluence_j_cm2=None), faint)
+    assert [refusal.code for refusal in told] == ["plan.fluence_low"]

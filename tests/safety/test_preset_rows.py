@@ -319,3 +319,16 @@ def test_energies_of_a_preset_are_those_of_its_fluences() -> None:
             found_mj = (energies.least_mj, energies.start_max_mj, energies.most_mj)
             wanted = [energy_for(one, spot_mm) for one in (row.least, row.start, row.ceiling)]
             assert found_mj == pytest.approx(wanted)
+
+
+def test_a_bound_of_which_nothing_better_is_known_is_derived() -> None:
+    bounds = {
+        bound for bound, source in PRESETS["tattoo"].sources.items() if source.rows == "treatments.csv T027"
+    }
+    assert {"spots_mm", "handpieces"} <= bounds
+    assert {PRESETS["tattoo"].sources[bound].confidence for bound in bounds} == {Confidence.DERIVED}
+
+
+def test_a_lens_array_tells_that_its_fluence_is_a_mean() -> None:
+    for indication in ("acne_scars", "rejuvenation"):
+        assert PRESETS[indication].note.startswith("the fluence is the mean over the spot")

@@ -10,14 +10,17 @@ from protocols.interlocks import Interlock
 from protocols.messages import AckPulses, Heartbeat, Intent, Message, Stop
 from protocols.requests import CommitSetpoint, ReadCounters, Setpoint
 from protocols.states import State
+from safety.courses import EffectKind
 from safety.freshness import Consequence, Input, Quality
 from safety.judgement import impossible
 from safety.latches import LatchId
+from safety.plan import TreatmentPlan
 from safety.reactions import Note, Reaction, StopNow
 from safety.reasons import HostReason
 from safety.sequence import GAP_MAX_US
+from safety.supervisor import Supervisor
 from tests.safety.desk import LINK, Desk, latched
-from tests.safety.laser import ARM, COUNTERS, DONE, GRANT, SETPOINT, TELEMETRY, report
+from tests.safety.laser import ARM, COUNTERS, DEVICE, DONE, FOREARM, GRANT, SETPOINT, TELEMETRY, report
 
 L = LatchId
 
@@ -26,9 +29,9 @@ def notes(reactions: list[Reaction]) -> list[str]:
     return [reaction.event for reaction in reactions if isinstance(reaction, Note)]
 
 
-@pytest.mark.parametrize("words", [Consequence, HostReason, Input, LatchId, Quality])
+@pytest.mark.parametrize("words", [Consequence, EffectKind, HostReason, Input, LatchId, Quality])
 def test_what_stands_in_records_and_answers_is_the_members_name_in_small_letters(
-    words: type[Consequence | HostReason | Input | LatchId | Quality],
+    words: type[Consequence | EffectKind | HostReason | Input | LatchId | Quality],
 ) -> None:
     assert [str(member.value) for member in words] == [member.name.lower() for member in words]
 
@@ -232,3 +235,52 @@ def test_what_broke_the_count_is_the_cause_that_is_told() -> None:
     assert desk.supervisor._known.cause(L.COUNTER_GAP, desk.now_us) == (
         "the device's pulse counter went back from 100 to 99"
     )
+
+
+def test_the_greatest_age_of_an_input_comes_from_the_configuration() -> None:
+    supervisor = Supervisor(0, max_age_us={Input.LOOP: 10})
+    supervisor.loop_lag(0, 0)
+    assert supervisor.quality(Input.LOOP, 10) is Quality.GOOD
+    assert supervisor.quality(Input.LOOP, 11) is Quality.STALE
+
+
+def test_who_is_logged_in_is_told_and_what_ends_permission_when_they_leave() -> None:
+    def stopped_by(plan: TreatmentPlan, name: str | None, *, may_treat: bool, may_serve: bool) -> list[str]:
+        desk = Desk().in_standby()
+        desk.supervisor.operator_present("ada", desk.now_us, may_treat=True, may_serve=True)
+        assert desk.supervisor.load_plan(plan, DEVICE, 0, desk.now_us) == ()
+        assert desk.arm()
+        reactions = desk.supervisor.operator_present(
+            name, desk.now_us, may_treat=may_treat, may_serve=may_serve
+        )
+        assert desk.supervisor.view(desk.now_us).inputs["operator"].text == (name or "nobody")
+        return [reaction.reason.code for reaction in reactions if isinstance(reaction, StopNow)]
+
+    service = replace(FOREARM, indication="service", skin_type=None, fluence_j_cm2=None)
+    assert stopped_by(FOREARM, None, may_treat=False, may_serve=False) == ["host.operator"]
+    assert stopped_by(FOREARM, "bob", may_treat=False, may_serve=True) == ["host.operator"]
+    assert stopped_by(FOREARM, "bob", may_treat=True, may_serve=False) == []
+    assert stopped_by(service, "bob", may_treat=True, may_serve=False) == ["host.service"]
+    assert stopped_by(service, "bob", may_treat=True, may_serve=True) == []
+
+
+def test_why_an_input_is_bad_stands_in_the_reason() -> None:
+    desk = Desk().in_standby()
+    desk.supervisor.calibration_state(False, "91 days old", desk.now_us)
+    (why,) = desk.supervisor.refusals(ARM, desk.now_us)
+    assert "(bad: 91 days old)" in why.text
+
+
+def test_somebody_of_whom_nothing_else_is_said_may_do_nothing() -> None:
+    desk = Desk().in_standby()
+    desk.supervisor.operator_present("ada", desk.now_us)
+    assert desk.arm_refused() == {"operator"}
+    desk.supervisor.operator_present("ada", desk.now_us, may_treat=True)
+    assert desk.arm_refused() == set()
+    assert not desk.supervisor._known.may_serve
+
+
+def test_tasks_of_which_nothing_is_known_are_a_cause_in_words() -> None:
+    desk = Desk().in_standby()
+    before_us = desk.now_us - 1_000_000_000  # a clock that went back
+    assert desk.supervisor._known.cause(L.TASK_ENDED, before_us) == "not known to run"
