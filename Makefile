@@ -14,12 +14,12 @@ TRACE_PAGE := run/traceability.html
 SBOM := build/sbom.cdx.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz soak docs sbom lock clean
+.PHONY: help demo test check bench fuzz soak mutation docs sbom lock clean
 
 help: ## list the targets
 	@echo "picolase: controller and firmware-in-the-loop simulator for a picosecond medical laser"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(DEMO_READY): pyproject.toml requirements.lock
 	@$(PYTHON) tools/bootstrap.py demo
@@ -54,6 +54,11 @@ fuzz: $(DEV_READY) ## every decoder and interface with coverage-guided inputs; F
 
 soak: $(DEV_READY) ## all tests, with far more generated examples each; takes hours
 	@PICOLASE_FUZZ_S=$(or $(FUZZ_S),600) $(BIN)/python -m pytest $(PYTEST_FLAGS) --hypothesis-profile=soak --timeout=7200
+	@$(MAKE) --no-print-directory mutation
+
+mutation: $(DEV_READY) ## change protocols/ and safety/ in thousands of ways and see which the tests notice; takes hours
+	-@$(BIN)/python -m tools.mutate --jobs 2
+	@$(BIN)/python -m tools.mutation_report build/mutation
 
 docs: $(DEV_READY) ## write the generated documents, tables and curves anew
 	@$(BIN)/python -m tools.generate
