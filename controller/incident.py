@@ -176,7 +176,8 @@ def _pulses(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
             continue
         told.add(entry["pulse_number"])
         odd = sorted(set(entry["flags"]) - _USUAL)
-        measured = f"{entry['monitor_b_mj']:.1f} mJ behind the shutter, set {entry['set_energy_mj']:.1f} mJ"
+        energy_mj, set_mj = entry["monitor_b_mj"], entry["set_energy_mj"]
+        measured = f"{energy_mj:.1f} mJ past the shutter (monitor B), set {set_mj:.1f} mJ"
         text = f"pulse {entry['pulse_number']}: {measured}" + (f" [{', '.join(odd)}]" if odd else "")
         yield Step(entry["at_ms"], LASER, text, Role.LAST_PULSE)
         if odd:
