@@ -92,7 +92,7 @@ async def test_a_session_that_may_have_given_lost_pulses_is_not_gone_on_with(tmp
         assert session.delivered_pulses < given
         assert session.state is SessionState.INTERRUPTED
         who = await stack.login()
-        await stack.daemon.console.resolve(who)
+        await stack.daemon.console.resolve(who, second=stack.second())
         assert stack.reader.session(session.id).state is SessionState.ABANDONED
         await stack.settled()
         assert (await stack.acknowledge())["kept"] == []
