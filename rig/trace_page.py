@@ -11,7 +11,7 @@ from typing import Final
 
 from rig.trace import Shown, Trace
 from rig.trace_results import file_of
-from rig.trace_tables import FOLDER
+from rig.trace_tables import FOLDER, Hazard, Requirement
 
 _COLUMNS: Final = (
     *("hazard", "severity", "what may happen", "hazard tests", "hazard last result"),
@@ -20,10 +20,11 @@ _COLUMNS: Final = (
 
 _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1b1f24 }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+body { margin: 2rem auto; max-width: 88rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 2.5rem }
 th, td { border: 1px solid #d0d7de; padding: .4rem .6rem; text-align: left; vertical-align: top }
-th { background: #f6f8fa } code { font-size: .85em } .small { color: #57606a; font-size: .9em }
+th { background: #f6f8fa } th:nth-last-child(2) { width: 40% } th:nth-last-child(3) { width: 15rem }
+code { font-size: .85em; overflow-wrap: anywhere } .small { color: #57606a; font-size: .9em }
 .passed { color: #116329 } .failed, .skipped, .not { color: #a40e26; font-weight: 600 }
 tr:target { background: #fff8c5 }
 @media print { body { margin: 0; max-width: none } tr { break-inside: avoid } }
@@ -64,7 +65,7 @@ def hazard_rows(trace: Trace) -> Iterator[tuple[object, ...]]:
         yield (
             row.id,
             row.severity_1_5,
-            f"{row.hazard}: {row.effect}",
+            f"{row.hazard}: {row.effect}{_noted(row)}",
             " ".join(row.requirements),
             _files(trace, row.id),
         )
@@ -73,7 +74,12 @@ def hazard_rows(trace: Trace) -> Iterator[tuple[object, ...]]:
 def requirement_rows(trace: Trace) -> Iterator[tuple[object, ...]]:
     """The requirements for a page below docs/safety: number, words, wording, met by, modules, tests."""
     for row in trace.tables.requirements.values():
-        yield row.id, row.requirement, row.wording, row.met_by, links(row.modules), _files(trace, row.id)
+        words = f"{row.requirement}{_noted(row)}"
+        yield row.id, words, row.wording, row.met_by, links(row.modules), _files(trace, row.id)
+
+
+def _noted(row: Hazard | Requirement) -> str:
+    return f". Note: {row.note}" if row.note else ""
 
 
 def _files(trace: Trace, number: str) -> str:
@@ -106,7 +112,7 @@ def html_text(trace: Trace) -> str:
     for hazard in tables.hazards.values():
         line = trace.lines[hazard.id]
         about = f"{escape(hazard.hazard)}<br><span class=small>{escape(hazard.cause)} &rarr; "
-        about += f"{escape(hazard.effect)}. Control: {escape(hazard.control)}.</span>"
+        about += f"{escape(hazard.effect)}. Control: {escape(hazard.control)}{escape(_noted(hazard))}.</span>"
         named = " ".join(f'<a href="#{number}">{number}</a>' for number in hazard.requirements)
         said.append(
             _row(hazard.id, about, str(hazard.severity_1_5), named, _tests(line.tests), _last(line.last))
@@ -116,7 +122,7 @@ def html_text(trace: Trace) -> str:
     for row in tables.requirements.values():
         line = trace.lines[row.id]
         about = f"{escape(row.requirement)}<br><span class=small>{escape(row.acceptance_criterion)} "
-        about += f"[{escape(row.clause)}]</span>"
+        about += f"[{escape(row.clause)}]{escape(_noted(row))}</span>"
         named = " ".join(f'<a href="#{number}">{number}</a>' for number in tables.hazards_of(row.id))
         met = f"{row.met_by}<br>" + "<br>".join(f"<code>{escape(path)}</code>" for path in row.modules)
         said.append(_row(row.id, about, row.wording, named, met, _tests(line.tests), _last(line.last)))

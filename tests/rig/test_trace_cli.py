@@ -17,7 +17,7 @@ from controller.cli.main import main
 from rig.trace import make_trace
 from rig.trace_page import csv_text, hazard_rows, html_text, requirement_rows
 from rig.trace_results import Results, Run, code_of_tests
-from tests.rig.traced import HAZARD, make_tree
+from tests.rig.traced import HAZARD, OTHER, REQUIREMENT, make_tree
 
 pytestmark = pytest.mark.shows("REQ-040")
 
@@ -158,6 +158,20 @@ def test_the_page_holds_text_as_text_and_every_link_leads_somewhere(tree: Path) 
     assert "a <b>delay</b> | before light" in page.text
     assert "commit abc<d" in page.text
     assert "no test of it passed" in page.text
+
+
+def test_what_a_row_notes_is_on_the_page_and_in_the_documents(tmp_path: Path) -> None:
+    requirement, hazard = REQUIREMENT | {"note": "half of it <only>"}, HAZARD | {"note": "a person looks"}
+    trace = make_trace(make_tree(tmp_path, requirements=(requirement, OTHER), hazards=(hazard,)), None)
+    page = Page(html_text(trace))
+    assert "[some 1.2]. Note: half of it <only>" in page.text
+    assert "two channels. Note: a person looks." in page.text
+    assert page.text.count("Note:") == 2
+    assert [row[2] for row in hazard_rows(trace)] == ["light: burn. Note: a person looks"]
+    assert [row[1] for row in requirement_rows(trace)] == [
+        "no light in STANDBY. Note: half of it <only>",
+        OTHER["requirement"],
+    ]
 
 
 def test_the_sheet_has_a_row_for_each_hazard_and_requirement_and_loses_no_requirement(tree: Path) -> None:
