@@ -318,6 +318,7 @@ def test_a_copy_and_a_pickled_copy_go_on_as_the_original_does() -> None:
         ("gate_inhibited", True),
         ("docked_a_closed", True),
         ("internal_trigger_strap", True),
+        ("defeat_key_out", False),
         ("spot_um", 3_501),
         ("hv_mv", 900_000),
     ],

@@ -23,6 +23,7 @@ MECHANICAL: tuple[Mechanical, ...] = (
     ("remote_closed", False, True, ("remote_closed",)),
     ("door_closed", False, True, ("door_closed",)),
     ("arm_connected", False, True, ("arm_connected",)),
+    ("defeat_key_out", False, True, ("defeat_key_out",)),
     ("internal_trigger_strap", False, True, ("internal_trigger_strap",)),
     ("level_ok", False, True, ("level_ok",)),
     ("charger_cool", False, True, ("charger_cool",)),
