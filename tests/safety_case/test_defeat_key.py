@@ -124,13 +124,14 @@ def test_the_key_put_in_while_armed_ends_it_and_there_is_no_light_after_it(stage
     assert Refusal.COVER_DEFEATED in ward.refusals(ward.arm_request())
 
 
-def test_the_key_put_in_while_calibrating_ends_it_without_a_fault_and_without_more_light() -> None:
+@pytest.mark.parametrize("shots", [1, 4], ids=["onto the shutter", "into the port"])
+def test_the_key_put_in_while_calibrating_ends_it_without_a_fault_and_without_more_light(shots: int) -> None:
     ward = ward_at("standby")
     ward.act("dock")
     ward.run(100 * MS)
     ward.do(Calibrate())
     before = len(ward.pulses)
-    ward.when(lambda: len(ward.pulses) >= before + 4, 20 * S)
+    ward.when(lambda: len(ward.pulses) >= before + shots, 20 * S)
     assert ward.state is State.CALIBRATING
     ward.run(5 * MS)  # in which the last is measured and judged
     ward.inject("input-stuck", line="defeat_key_out", to=False)
