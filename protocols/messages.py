@@ -125,6 +125,7 @@ class Leave(enum.IntEnum):
     NOT_CALIBRATED = 13
     INTENT = 14  # the host's heartbeat disagreed about what is armed three times running
     TRIGGER = 15  # the strap of the internal trigger was fitted or removed under a permit
+    COVER_DEFEATED = 16  # the key that defeats the cover's interlock was put in
 
 
 class NakReason(enum.IntEnum):

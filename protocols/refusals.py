@@ -45,6 +45,7 @@ class Refusal(enum.IntEnum):
     BEAM = 31
     DOCK_DISAGREES = 32
     TRIGGER = 33
+    COVER_DEFEATED = 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,10 @@ REFUSALS: Final[dict[Refusal, RefusalRow]] = {
     _R.TRIGGER: _T(
         "the permit is for another trigger than the laser has",
         "remove the strap of the internal trigger, or fit it for a service plan that says so",
+    ),
+    _R.COVER_DEFEATED: _T(
+        "the interlock of the housing cover is defeated",
+        "take service's defeat key out and close the cover; the laser gives no light before",
     ),
 }
 

@@ -42,6 +42,7 @@ MAKE_GOOD: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("estop", {"to": "release"}),
     ("door", {"to": "close"}),
     ("remote", {"to": "close"}),
+    ("defeat-key", {"to": "out"}),
     ("cover", {"to": "close"}),
     ("arm", {"to": "close"}),
     ("level", {"to": "good"}),

@@ -39,6 +39,12 @@ class OpenClose(Body):
     to: Literal["open", "close"]
 
 
+class InOut(Body):
+    """A key put in or taken out."""
+
+    to: Literal["in", "out"]
+
+
 class PressRelease(Body):
     """Pressed or released."""
 
@@ -162,6 +168,18 @@ def _foot(simulator: Simulator, body: PressRelease, now_us: int) -> None:
     turn(simulator, FOOT, body.to == "press")
 
 
+def _cover(simulator: Simulator, body: OpenClose, now_us: int) -> None:
+    if body.to == "close" and not simulator.plant.contacts.defeat_key_out:
+        raise ActionError("cover.to = 'close': the defeat key is in its way; take it out first")
+    _set(simulator, "cover_closed", body.to == "close")
+
+
+def _defeat_key(simulator: Simulator, body: InOut, now_us: int) -> None:
+    if body.to == "in" and simulator.plant.contacts.cover_closed:
+        raise ActionError("defeat-key.to = 'in': its lock is under the housing cover; open the cover first")
+    _set(simulator, "defeat_key_out", body.to == "out")
+
+
 def _plug(simulator: Simulator, body: Plug, now_us: int) -> None:
     _set(simulator, "handpiece", Handpiece[body.name])
 
@@ -200,7 +218,8 @@ ACTIONS: Final[dict[str, Action]] = {
     "estop": Action(PressRelease, "press or release the emergency stop", _contact("estop_pressed", "press")),
     "door": Action(OpenClose, "treatment room door", _contact("door_closed", "close")),
     "remote": Action(OpenClose, "remote interlock connector", _contact("remote_closed", "close")),
-    "cover": Action(OpenClose, "housing cover", _contact("cover_closed", "close")),
+    "cover": Action(OpenClose, "housing cover", _cover),
+    "defeat-key": Action(InOut, "service's key that defeats the interlock of the open cover", _defeat_key),
     "arm": Action(OpenClose, "contact of the articulated arm", _contact("arm_connected", "close")),
     "handpiece": Action(Plug, "plug a handpiece", _plug),
     "spot": Action(Turn, "turn the zoom ring", _turn),

@@ -16,10 +16,10 @@
 
 enum sum { SUM_PORT, SUM_A, SUM_B };
 
-/* Whether the shutter may be open: handpiece in the port, and the whole chain closed on the way there. */
+/* Whether the shutter may be open: handpiece in the port, and the chain truly closed on the way there. */
 static bool port_proven(const struct device *device)
 {
-    return device_docked(device) && device->open_interlocks == 0;
+    return device_docked(device) && device->open_interlocks == 0 && device->inputs.defeat_key_out;
 }
 
 static struct order next_order(const struct calibrator *calibrator)
@@ -75,7 +75,7 @@ void calibrator_work(struct device *device)
     bool on_its_way = device->pulser.shot.on_its_way;
     if (in_port && port_proven(device)) {
         calibrator->port_begun = true;
-    } else if (in_port) {
+    } else if (in_port || !device->inputs.defeat_key_out) {
         calibrator->left_port = true;
     }
     if (calibrator->left_port || (memory_room(&device->memory) <= 0 && !on_its_way)) {

@@ -200,7 +200,7 @@ bool device_clear_to_trigger(struct device *device, const struct order *order)
     }
     bool placed = calibrating ? device_docked(device) : device_undocked(device);
     enum shutter position = expected->shutter_open ? SHUTTER_OPEN : SHUTTER_CLOSED;
-    return opened == 0 && device->memory.books.latched == 0 &&
+    return opened == 0 && inputs->defeat_key_out && device->memory.books.latched == 0 &&
            (calibrating || (permitted(device, order) && as_set(device))) &&
            inputs->shutter_open_switch == expected->shutter_open &&
            inputs->shutter_closed_switch == !expected->shutter_open && !inputs->gate_inhibited &&

@@ -19,6 +19,9 @@ static enum leave reason_to_leave(const struct device *device)
     const struct msg_setpoint *setpoint = &device->setpoints.committed;
     const struct inputs *inputs = &device->inputs;
     bool aperture = device->beam == BEAM_APERTURE;
+    if (!inputs->defeat_key_out) {
+        return LEAVE_COVER_DEFEATED;
+    }
     if (inputs->handpiece != setpoint->handpiece || (aperture && !device_undocked(device))) {
         return LEAVE_HANDPIECE;
     }

@@ -168,6 +168,7 @@ static void drive_outputs(struct firmware *firmware)
     }
     bool gated = outputs->gate_enable;
     drive(device->state, &device->wants, outputs);
+    outputs->defeat_lamp_on = !device->inputs.defeat_key_out; /* in every state */
     bool moved = outputs->gate_enable != gated;
     moved = shutter_command(&device->shutter, now_us, outputs->shutter_open) || moved;
     moved = cooling_command(&device->cooling, now_us, outputs->pump_on) || moved;

@@ -50,6 +50,7 @@ static uint64_t not_fit(const struct device *device)
     return reason_if((device->open_interlocks & NOT_THE_KEY) != 0, REFUSAL_INTERLOCK_OPEN) |
            reason_if(!warm(device), REFUSAL_NOT_WARM) |
            reason_if(pairs_disagree(&device->pairs, FAULT_DOCK_DISAGREES), REFUSAL_DOCK_DISAGREES) |
+           reason_if(!device->inputs.defeat_key_out, REFUSAL_COVER_DEFEATED) |
            reason_if(memory_room(&device->memory) <= 0, REFUSAL_REPORTS_FULL);
 }
 
@@ -186,6 +187,7 @@ uint64_t grant_refusals(const struct device *device, const struct msg_grant *gra
     reasons |= reason_if(device->foot.down, REFUSAL_FOOT_HELD);
     reasons |= reason_if(!warm(device), REFUSAL_NOT_WARM);
     reasons |= reason_if((device->open_interlocks & NOT_THE_KEY) != 0, REFUSAL_INTERLOCK_OPEN);
+    reasons |= reason_if(!device->inputs.defeat_key_out, REFUSAL_COVER_DEFEATED);
     return reasons |
            connection_refusals(grant->wavelength_nm, grant->handpiece, grant->spot_um, &device->inputs);
 }

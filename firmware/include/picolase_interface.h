@@ -8,7 +8,7 @@
 #include "picolase_bytes.h"
 
 /* -- the interface as a whole */
-#define INTERFACE_HASH UINT64_C(0xcbde4ae74c5f9b40)
+#define INTERFACE_HASH UINT64_C(0x350e6198c0ceac56)
 #define PROTOCOL_VERSION 1U
 #define HEADER_SIZE 11U
 #define CRC_SIZE 4U
@@ -149,7 +149,8 @@ enum refusal {
     REFUSAL_BEAM = 31,
     REFUSAL_DOCK_DISAGREES = 32,
     REFUSAL_TRIGGER = 33,
-    REFUSAL_COUNT = 34
+    REFUSAL_COVER_DEFEATED = 34,
+    REFUSAL_COUNT = 35
 };
 
 enum handpiece {
@@ -223,7 +224,8 @@ enum leave {
     LEAVE_NOT_CALIBRATED = 13,
     LEAVE_INTENT = 14,
     LEAVE_TRIGGER = 15,
-    LEAVE_COUNT = 16
+    LEAVE_COVER_DEFEATED = 16,
+    LEAVE_COUNT = 17
 };
 
 enum nak_reason {
@@ -393,6 +395,7 @@ struct inputs {
     bool door_closed; /* treatment room door */
     bool cover_a_closed; /* housing cover, first contact */
     bool cover_b_closed; /* housing cover, second contact */
+    bool defeat_key_out; /* service's key that bridges both contacts of the cover is out */
     bool arm_connected; /* articulated arm */
     bool foot_a_closed; /* footswitch, first contact: closed = pressed */
     bool foot_b_closed; /* footswitch, second contact: closed = pressed */
@@ -437,6 +440,7 @@ struct outputs {
     bool comparator_reset; /* clears the comparator's latch while high */
     bool shutter_open; /* drive the shutter against its spring */
     bool indicator_on; /* emission indicator */
+    bool defeat_lamp_on; /* lamp that says: the cover's interlock is defeated */
     bool aiming_on; /* aiming diode */
     bool pump_on; /* coolant pump */
     bool heater_on; /* coolant heater */
@@ -472,6 +476,7 @@ struct outputs {
     X(door_closed, 0x0001U) \
     X(cover_a_closed, 0x8001U) \
     X(cover_b_closed, 0x8001U) \
+    X(defeat_key_out, 0xffffU) \
     X(arm_connected, 0x0001U) \
     X(foot_a_closed, 0x0002U) \
     X(foot_b_closed, 0x0002U) \
@@ -515,6 +520,7 @@ struct outputs {
     X(comparator_reset) \
     X(shutter_open) \
     X(indicator_on) \
+    X(defeat_lamp_on) \
     X(aiming_on) \
     X(pump_on) \
     X(heater_on) \

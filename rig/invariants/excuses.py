@@ -36,6 +36,7 @@ _LINES: Final = {
     "mains_ok": "mains_ok",
     "remote_closed": "remote_closed",
     "door_closed": "door_closed",
+    "defeat_key_out": "cover_closed",
     "arm_connected": "arm_connected",
 }
 """Guards of the ground truth by their board line, where there is only one."""

@@ -52,11 +52,14 @@ class Calibrator:
         device.pulser.begin(device.now_us, self._order())
 
     def work(self, device: Device) -> None:
-        """Go on: prepare and fire the next shot, or end. Once the port was left this one is not valid."""
+        """Go on: prepare and fire the next shot, or end. Once the port was left this one is not valid.
+
+        So it is once the key is in that defeats the cover's interlock: no light with that, not even here.
+        """
         in_port = self._shots >= _SHUTTER_SHOTS
         if in_port and port_proven(device):
             self._port_begun = True
-        elif in_port:
+        elif in_port or not device.inputs.defeat_key_out:
             self._left_port = True
         if self._left_port or (device.memory.room <= 0 and device.pulser.shot is None):
             device.wants.shutter_open = device.wants.gate = device.wants.charge = False
@@ -121,8 +124,8 @@ class Calibrator:
 
 
 def port_proven(device: Device) -> bool:
-    """Whether the shutter may be open: handpiece in the port, and the whole chain closed on the way there."""
-    return device.docked and not device.open_interlocks
+    """Whether the shutter may be open: handpiece in the port, and the chain truly closed on the way there."""
+    return device.docked and not device.open_interlocks and device.inputs.defeat_key_out
 
 
 def fitted(sums: list[list[int]]) -> StoredCalibration:

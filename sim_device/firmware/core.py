@@ -251,6 +251,7 @@ class Reference:
             wants.pump = False  # a dry or blocked pump cools nothing
         gated = outputs.gate_enable
         drive(device.state, wants, outputs)
+        outputs.defeat_lamp_on = not device.inputs.defeat_key_out  # in every state
         moved = outputs.gate_enable is not gated
         moved |= device.shutter.command(now_us, outputs.shutter_open)
         moved |= device.cooling.command(now_us, outputs.pump_on)

@@ -180,6 +180,7 @@ class Device:
         position = (inputs.shutter_open_switch, inputs.shutter_closed_switch)
         return (
             not opened
+            and inputs.defeat_key_out
             and not self.faults.latched
             and (calibrating or (self._permitted(order) and self.as_set()))
             and position == (expected.shutter_open, not expected.shutter_open)

@@ -46,7 +46,7 @@ _COOLED: Final = frozenset(State) - {State.OFF}  # FAULT too: a hot laser must c
 
 
 def drive(state: State, wants: Wants, outputs: Outputs) -> None:
-    """Set every output but the two counters."""
+    """Set every output but the two counters and the lamp of the defeat key, which is of no state."""
     held = state in _HV and wants.hv_mv > 0
     outputs.hv_set_mv = min(wants.hv_mv, HV_MAX_MV) if held else 0
     outputs.dump_hold = held

@@ -41,7 +41,9 @@ class Emission:
         setpoint, inputs = device.setpoints.committed, device.inputs
         aperture = device.beam is Beam.APERTURE
         leave = Leave.NEVER
-        if inputs.handpiece != setpoint.handpiece or (aperture and not device.undocked):
+        if not inputs.defeat_key_out:
+            leave = Leave.COVER_DEFEATED
+        elif inputs.handpiece != setpoint.handpiece or (aperture and not device.undocked):
             leave = Leave.HANDPIECE
         elif inputs.spot_um != setpoint.spot_um:
             leave = Leave.SPOT

@@ -38,6 +38,7 @@ _HOST_SILENT: Final = 1 << Refusal.HOST_SILENT
 _AIMING_BEAM: Final = 1 << Refusal.AIMING_BEAM
 _DOCKED: Final = 1 << Refusal.DOCKED
 _DOCK_DISAGREES: Final = 1 << Refusal.DOCK_DISAGREES
+_COVER_DEFEATED: Final = 1 << Refusal.COVER_DEFEATED
 
 
 def words(reasons: int) -> frozenset[Refusal]:
@@ -69,6 +70,8 @@ def blocks(device: Device) -> int:
         reasons |= connection_refusals(setpoint.wavelength_nm, setpoint.handpiece, setpoint.spot_um, inputs)
     else:
         reasons |= _NO_SETPOINT
+    if not inputs.defeat_key_out:
+        reasons |= _COVER_DEFEATED
     if device.pairs.disagree(Fault.DOCK_DISAGREES):
         reasons |= _DOCK_DISAGREES
     if device.memory.room <= 0:
@@ -113,6 +116,8 @@ def calibrate_refusals(device: Device) -> int:
         reasons |= _INTERLOCK_OPEN
     if not device.docked and not _check_due(device):
         reasons |= 1 << Refusal.NOT_DOCKED
+    if not device.inputs.defeat_key_out:
+        reasons |= _COVER_DEFEATED
     if device.pairs.disagree(Fault.DOCK_DISAGREES):
         reasons |= _DOCK_DISAGREES
     if not _warm(device):
@@ -198,6 +203,7 @@ def grant_refusals(device: Device, request: Grant) -> int:
         Refusal.FOOT_HELD: device.foot.down,
         Refusal.NOT_WARM: not _warm(device),
         Refusal.INTERLOCK_OPEN: bool(device.open_interlocks & _NOT_THE_KEY),
+        Refusal.COVER_DEFEATED: not device.inputs.defeat_key_out,
     }
     reasons = _general(device) | sum(1 << reason for reason, hit in checks.items() if hit)
     return reasons | connection_refusals(

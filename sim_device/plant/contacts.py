@@ -32,6 +32,7 @@ _OWN: Final = (
     "key_on",
     "remote_closed",
     "door_closed",
+    "defeat_key_out",
     "arm_connected",
     "internal_trigger_strap",
     "charger_cool",
@@ -54,6 +55,7 @@ class Contacts:
     remote_closed: bool = True
     door_closed: bool = True
     cover_closed: bool = True
+    defeat_key_out: bool = True  # in, it bridges both contacts of the cover, and the cover cannot close
     arm_connected: bool = True
     docked: bool = True
     internal_trigger_strap: bool = False
@@ -76,7 +78,8 @@ class Contacts:
         standing["level_ok"] = self.level_ok and level_ok
         standing["thermostat_closed"] = thermostat_closed
         standing["estop_a_closed"] = standing["estop_b_closed"] = not self.estop_pressed
-        standing["cover_a_closed"] = standing["cover_b_closed"] = self.cover_closed
+        bridged = not self.defeat_key_out
+        standing["cover_a_closed"] = standing["cover_b_closed"] = self.cover_closed or bridged
         standing["docked_a_closed"] = standing["docked_b_closed"] = self.docked
         if not self.forced.keys() <= standing.keys():
             known = ", ".join(LINES)

@@ -118,6 +118,11 @@ class Plant:
         """Triggers reach lamp and Pockels cell."""
         return self._outputs.gate_enable and self.estop_relay and not self.comparator.tripped
 
+    @property
+    def defeat_lamp_lit(self) -> bool:
+        """Whoever stands before the laser sees that the cover's interlock is defeated."""
+        return self._outputs.defeat_lamp_on and self.powered
+
     def advance(self, now_us: int) -> None:
         """Bring everything to `now_us` under the outputs driven so far; ValueError for a time gone by."""
         if now_us < self.now_us:

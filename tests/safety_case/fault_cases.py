@@ -181,6 +181,7 @@ _CUT_IS_DANGEROUS: Final = {
     "hv_mv": "a charge is not seen",
     "indicator_on": "nobody is warned",
     "buzzer_on": "one of two warnings is lost",
+    "defeat_lamp_on": "one of two signs of a defeated interlock is lost",
     "pump_on": _COOLING,
     "aiming_on": _SITE,
     "monitor_test": "the monitors are tested no more",
@@ -191,7 +192,7 @@ _OTHER_IS_SAFE: Final = {
     "aiming_on": "it stays class 3R",
     "simmer_start": "without charge the lamp cannot fire",
     "pump_on": "the pump runs",
-    "indicator_on": "it is lit when it need not be",
+    **dict.fromkeys(("indicator_on", "defeat_lamp_on"), "it is lit when it need not be"),
     "buzzer_on": "it sounds when it need not",
 }
 """Lines whose other level does no harm: why."""
@@ -264,6 +265,7 @@ def _frozen() -> Iterator[Case]:
         if not isinstance(getattr(SAFE_INPUTS, line), bool):
             yield Case("input-frozen", (("line", line),), True, "says what was, not what is")
     for line in _lines(SAFE_OUTPUTS):
-        harmless = _OTHER_IS_SAFE.get(line, "")  # they are on
+        on = line != "defeat_lamp_on"  # as all others are that are safe at this level
+        harmless = _OTHER_IS_SAFE.get(line, "") if on else ""
         why = _COOLING if line == "heater_on" else harmless or "drives what was, not what shall be"
         yield Case("output-frozen", (("line", line),), not harmless, why)

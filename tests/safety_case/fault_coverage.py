@@ -48,6 +48,8 @@ NOT_FOUND: Final = {
     "port": "the port's meter is the reference: only another meter shows its error (by service)",
     "aiming-offset": "nothing sees where it points: the daily check of the aiming spot on the checklist",
     "clock-drifts": "the watchdog tells an error beyond 14 % to 17 %; below, every time is off by as much",
+    "defeat_key_out": "the cover cannot close over the key: it stands open before whoever would treat",
+    "defeat_lamp_on": "Status names the defeated cover too, and with the key in the laser gives no light",
     "buzzer_on": "the indicator, the other warning, is proven by its current",
     "line handpiece": _AS_PLANNED,
     "line spot_um": _AS_PLANNED,

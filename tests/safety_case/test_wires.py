@@ -38,6 +38,7 @@ TOLD_WHEN_ASKED = {
 }
 NOTHING_TO_LOSE = {
     "comparator_reset": "a comparator that is not reset stays tripped, which closes the gate",
+    "defeat_lamp_on": "the second of two signs; Status names the defeated cover too, and there is no light",
     "buzzer_on": "the second of two warnings; the indicator, the first, is proven by its current",
 }
 OTHERWISE = {*AS_IT_IS, *TOLD_WHEN_ASKED, *NOTHING_TO_LOSE, "heater_on", "port_meter_uj"}

@@ -54,7 +54,9 @@ def trigger_claims(s: Scene) -> Claims:
         "no fault is latched": if_so(fired, before.latched == 0),
         "the emergency stop is closed": if_so(fired, wires.estop_a_closed, wires.estop_b_closed),
         "the key is on and mains is there": if_so(fired, wires.key_on, wires.mains_ok),
-        "the cover is closed": if_so(fired, wires.cover_a_closed, wires.cover_b_closed),
+        "the cover is closed, and no key defeats its contacts": if_so(
+            fired, wires.cover_a_closed, wires.cover_b_closed, wires.defeat_key_out
+        ),
         "level, flow, thermostat and charger are in order": if_so(
             fired,
             wires.level_ok,

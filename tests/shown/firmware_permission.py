@@ -89,6 +89,7 @@ def granting_claims(s: Scene) -> Claims:
         "the key is on and no interlock is open": if_so(
             new, wires.key_on, device.open_interlocks & ~_KEY_BIT == 0
         ),
+        "no key defeats the contacts of the cover": if_so(new, wires.defeat_key_out),
         "no fault is latched": if_so(new, before.latched == 0),
         "the foot is up": if_so(new, no(device.foot.down)),
         "the host is alive": if_so(new, device.now_us < device.host.alive_until_us),
@@ -139,6 +140,7 @@ def arming_claims(s: Scene) -> Claims:
         "the key is on and no interlock is open": if_so(
             armed, wires.key_on, device.open_interlocks & ~_KEY_BIT == 0
         ),
+        "no key defeats the contacts of the cover": if_so(armed, wires.defeat_key_out),
         "no fault is latched": if_so(armed, before.latched == 0),
         "the foot is up": if_so(armed, no(before.foot.down)),
         "the host is alive": if_so(armed, device.now_us < device.host.alive_until_us),

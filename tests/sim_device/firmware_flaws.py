@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GOOD: dict[str, Any] = {  # what does not follow an output, as it should be
     **dict.fromkeys(("key_on", "mains_ok", "estop_a_closed", "estop_b_closed", "remote_closed"), True),
     **dict.fromkeys(("door_closed", "cover_a_closed", "cover_b_closed", "arm_connected"), True),
-    **dict.fromkeys(("charger_cool", "level_ok", "thermostat_closed"), True),
+    **dict.fromkeys(("defeat_key_out", "charger_cool", "level_ok", "thermostat_closed"), True),
     **dict.fromkeys(("internal_trigger_strap", "docked_a_closed", "docked_b_closed"), False),
     "handpiece": int(Handpiece.ZOOM),
     "spot_um": 3_500,
@@ -68,6 +68,7 @@ FLAWS: dict[str, Flaw] = {
     "door": _wires("door_closed"),
     "cover": _wires("cover_a_closed", "cover_b_closed"),
     "cover b": _wires("cover_b_closed"),
+    "cover defeated": _wires("defeat_key_out"),
     "arm": _wires("arm_connected"),
     "no handpiece": _wires("handpiece", level=0),
     "other handpiece": Flaw({"handpiece": 2, "spot_um": 6_000}),

@@ -154,7 +154,7 @@ def chain_closed(inputs: Inputs, *, always_only: bool = False) -> bool:
         (
             inputs.estop_a_closed and inputs.estop_b_closed,
             inputs.mains_ok,
-            inputs.cover_a_closed and inputs.cover_b_closed,
+            inputs.cover_a_closed and inputs.cover_b_closed and inputs.defeat_key_out,
             inputs.charger_cool,
         )
     )

@@ -70,6 +70,7 @@ class IdealLaser:
             door_closed=True,
             cover_a_closed=True,
             cover_b_closed=True,
+            defeat_key_out=True,
             arm_connected=True,
             docked_a_closed=docked,
             docked_b_closed=docked,

@@ -34,6 +34,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, object]]] = [
     ("remote", {"to": "open"}, {"remote_closed": False}),
     ("remote", {"to": "close"}, {"remote_closed": True}),
     ("cover", {"to": "open"}, {"cover_a_closed": False, "cover_b_closed": False}),
+    ("defeat-key", {"to": "out"}, {"defeat_key_out": True}),
     ("cover", {"to": "close"}, {"cover_a_closed": True, "cover_b_closed": True}),
     ("arm", {"to": "open"}, {"arm_connected": False}),
     ("arm", {"to": "close"}, {"arm_connected": True}),

@@ -22,6 +22,7 @@ WIRES: dict[str, list[Any]] = {
     "remote_closed": [False, True],
     "door_closed": [False, True],
     "cover_b_closed": [False, True],
+    "defeat_key_out": [False, True],
     "arm_connected": [False, True],
     "foot_a_closed": [False, True],
     "foot_b_closed": [False, True],
@@ -71,6 +72,7 @@ class Watched(Bench):
             assert calibration or (foot and not self.inputs.internal_trigger_strap)
             assert calibration or (commit.permit_id and device.host.alive(self.now_us))
             assert self.inputs.key_on
+            assert self.inputs.defeat_key_out
             assert self.inputs.estop_a_closed
             assert commit.pulse_number == len(self.triggers) + self.uncounted
         open_chain = not (self.inputs.door_closed and self.inputs.remote_closed and self.inputs.arm_connected)

@@ -38,6 +38,7 @@ R = Refusal
         ({"door_closed": False}, R.INTERLOCK_OPEN),
         ({"remote_closed": False}, R.INTERLOCK_OPEN),
         ({"arm_connected": False}, R.INTERLOCK_OPEN),
+        ({"defeat_key_out": False}, R.COVER_DEFEATED),
         ({"foot_a_closed": True, "foot_b_closed": True}, R.FOOT_HELD),
         ({"coolant_mc": 57_999}, R.NOT_WARM),
         ({"coolant_mc": 62_001}, R.NOT_WARM),

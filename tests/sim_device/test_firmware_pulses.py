@@ -230,6 +230,7 @@ def test_over_voltage_beyond_one_and_a_half_percent_dumps(permille: int, fault: 
         ("remote_closed", False),
         ("arm_connected", False),
         ("cover_b_closed", False),
+        ("defeat_key_out", False),
         ("key_on", False),
         ("mains_ok", False),
         ("handpiece", 2),

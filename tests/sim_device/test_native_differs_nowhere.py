@@ -18,9 +18,11 @@ from protocols.requests import Acknowledge, Calibrate, Request, SetAiming, Stand
 from protocols.scpi import GRAMMAR, TREE
 from protocols.states import State
 from tests.sim_device.bench import MS, Bench, S, at
-from tests.sim_device.golden import WIRES, random_history
+from tests.sim_device.golden import WIRES as GOLDEN_WIRES
+from tests.sim_device.golden import random_history
 from tests.sim_device.twins import Pair, benches_of
 
+WIRES = GOLDEN_WIRES | {"defeat_key_out": (False, True)}
 STAGES = ("self_test", "calibrating", "standby", "set", "arming", "ready", "granted", "emitting", "rehearsal")
 TIMES_US = (1, 299, 300, 1_000, 2_000, 4_999, 5_000, 30_000, 50_001, 100_000, 400_000, 2_100_000)
 HOST_MESSAGES = [message for message in MESSAGES if message.sender is Sender.HOST]
@@ -318,6 +320,7 @@ def test_a_copy_and_a_pickled_copy_go_on_as_the_original_does() -> None:
         ("gate_inhibited", True),
         ("docked_a_closed", True),
         ("internal_trigger_strap", True),
+        ("defeat_key_out", False),
         ("spot_um", 3_501),
         ("hv_mv", 900_000),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocols.messages import Handpiece
 from sim_device.board import Outputs
 from sim_device.plant import NEVER, Contacts, Plant
-from sim_device.plant.contacts import ESTOP, LINES
+from sim_device.plant.contacts import COVER, ESTOP, LINES
 
 S = 1_000_000
 MS = 1_000
@@ -23,6 +23,7 @@ MECHANICAL: tuple[Mechanical, ...] = (
     ("remote_closed", False, True, ("remote_closed",)),
     ("door_closed", False, True, ("door_closed",)),
     ("arm_connected", False, True, ("arm_connected",)),
+    ("defeat_key_out", False, True, ("defeat_key_out",)),
     ("internal_trigger_strap", False, True, ("internal_trigger_strap",)),
     ("level_ok", False, True, ("level_ok",)),
     ("charger_cool", False, True, ("charger_cool",)),
@@ -30,6 +31,8 @@ MECHANICAL: tuple[Mechanical, ...] = (
     ("cover_closed", False, True, ("cover_a_closed", "cover_b_closed")),
     ("docked", False, True, ("docked_a_closed", "docked_b_closed")),
 )
+BY_ITSELF: tuple[Mechanical, ...] = tuple(row for row in MECHANICAL if row[0] != "defeat_key_out")
+"""Without the key that bridges other contacts than its own."""
 
 
 def edges(plant: Plant, line: str) -> list[int]:
@@ -80,7 +83,7 @@ def test_what_is_electronic_does_not_bounce(name: str, value: object, line: str,
 
 
 @given(
-    moves=st.lists(st.tuples(st.sampled_from(MECHANICAL), st.booleans(), st.integers(0, 4_000)), max_size=12),
+    moves=st.lists(st.tuples(st.sampled_from(BY_ITSELF), st.booleans(), st.integers(0, 4_000)), max_size=12),
     seed=st.integers(0, 50),
 )
 def test_however_contacts_are_moved_they_end_where_they_were_put(
@@ -122,10 +125,11 @@ def test_a_forced_contact_stays_alone_where_it_is_and_follows_again_when_release
         plant.act(lambda p, c=closed: everything(p, closed=c))  # type: ignore[misc] # bound now
         plant.advance(plant.now_us + S)
         levels = {name: getattr(plant.inputs, name) for name in LINES}
-        assert levels == dict.fromkeys(LINES, closed) | {line: level}
+        bridged = dict.fromkeys(COVER, True)  # the defeat key is in where all else is open
+        assert levels == dict.fromkeys(LINES, closed) | bridged | {line: level}
     plant.act(lambda p: p.contacts.forced.clear())
     plant.advance(plant.now_us + S)
-    assert not getattr(plant.inputs, line)
+    assert getattr(plant.inputs, line) is (line in COVER)
 
 
 def test_a_contact_that_there_is_not_cannot_be_forced() -> None:
