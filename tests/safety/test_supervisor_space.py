@@ -45,11 +45,8 @@ def space_of(family: str) -> tuple[SupervisorSpace, Space]:
     return _SPACES[family]
 
 
-BY_FAMILY = [pytest.param(family, marks=pytest.mark.xdist_group(f"space {family}")) for family in FAMILIES]
-
-
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("family", BY_FAMILY)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_reachable_state_keeps_every_promise_and_has_a_way_back_to_arming(family: str) -> None:
     machine, space = space_of(family)
     told = f"| supervisor, {family} | {space.states:,} | {space.transitions:,} |"
@@ -61,14 +58,13 @@ def test_every_reachable_state_keeps_every_promise_and_has_a_way_back_to_arming(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("family", BY_FAMILY)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_two_states_of_one_class_lead_to_the_same_classes(family: str) -> None:
     machine, space = space_of(family)
     assert len(space.others) > 50
     assert unlike(machine, space) == []
 
 
-@pytest.mark.xdist_group("space time")
 def test_time_that_really_passes_leads_to_classes_that_were_enumerated() -> None:
     machine, space = space_of("time")
     for _, saved in space.others:
@@ -80,7 +76,6 @@ def test_time_that_really_passes_leads_to_classes_that_were_enumerated() -> None
             assert key in space.numbers, f"{for_us} us after {space.way_to(space.numbers[machine.key()])}"
 
 
-@pytest.mark.xdist_group("space protocol")
 def test_what_is_not_good_only_ever_takes_away() -> None:
     """So that what one family finds with everything else good, holds with everything else as it may be."""
     machine, space = space_of("protocol")
