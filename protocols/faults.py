@@ -54,6 +54,7 @@ class Fault(enum.IntEnum):
     COVER_DISAGREES = 41
     DOCK_DISAGREES = 42
     PORT_DARK = 43
+    LAMP_WEAK = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +302,15 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
     ),
     Fault.PORT_DARK: FaultRow(
         "no light in the calibration port",
-        "a shot of the calibration went through the shutter, and the port's meter did not see it",
+        "a shot of the calibration went through the shutter, and the port's meter did not see it, or saw "
+        "less than half of what the energy monitors did",
         "keep everybody's eyewear on; see that the handpiece is in the port and its window clean, "
         "then acknowledge",
+    ),
+    Fault.LAMP_WEAK: FaultRow(
+        "lamp too weak to calibrate",
+        "at 820 V a shot of the calibration gave less than 15 mJ, by the port's meter and the monitors "
+        "alike: there a new lamp gives some 70 mJ, and one at the end of its life 35",
+        "replace the lamp, acknowledge, calibrate; if a new lamp gives no more, call service: the laser head",
     ),
 }

@@ -97,7 +97,10 @@ REFUSALS: Final[dict[Refusal, RefusalRow]] = {
     _R.WAVELENGTH_DIFFERS: _T(
         "another wavelength module is active", "check module and eyewear, confirm again"
     ),
-    _R.ENERGY_RANGE: _T("pulse energy outside the mode's range", "choose an energy the mode can give"),
+    _R.ENERGY_RANGE: _T(
+        "pulse energy outside the mode's range, or beyond what the lamp still gives",
+        "choose an energy the mode can give; if it is in the range, replace the worn lamp",
+    ),
     _R.RATE_NOT_OFFERED: _T("the device does not offer this rate", "choose one of 1, 2.5, 5, 10 Hz"),
     _R.MODE_NOT_OFFERED: _T("the device does not offer this pulse width mode", "choose one it lists"),
     _R.PULSES_RANGE: _T("too few or too many pulses for one permit", "split the series"),

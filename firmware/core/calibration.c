@@ -1,5 +1,7 @@
 /* Energy calibration: a shutter test, shots into the port, the fit of gains, and the table energy to voltage.
  *
+ * In each mode the level of the shutter test comes first: from its energy follows the lowest level's voltage, so
+ * that a worn lamp, which gives no light where a new one does, is calibrated down to the smallest pulse too.
  * Between two levels the energy is taken as linear in V^2, that is in the lamp's energy, which is what a laser
  * above its threshold does. All of it is integer arithmetic.
  */
@@ -7,6 +9,7 @@
 
 #include "sequences.h"
 
+#define TEST ((uint32_t)SHUTTER_TEST_LEVEL)
 #define SHUTTER_SHOTS 2U
 #define PORT_SHOTS (POINTS * (uint32_t)CALIBRATION_SHOTS)
 #define SHOTS (SHUTTER_SHOTS + PORT_SHOTS)
@@ -22,21 +25,27 @@ static bool port_proven(const struct device *device)
     return device_docked(device) && device->open_interlocks == 0 && device->inputs.defeat_key_out;
 }
 
+/* Which point of the table the present shot is for. */
+static uint32_t present_point(const struct calibrator *calibrator)
+{
+    uint32_t shot = calibrator->shots > SHUTTER_SHOTS ? calibrator->shots - SHUTTER_SHOTS : 0;
+    uint32_t point = (shot < PORT_SHOTS ? shot : PORT_SHOTS - 1) / (uint32_t)CALIBRATION_SHOTS;
+    uint32_t nth = point % LEVELS_COUNT;
+    if (nth <= TEST) { /* the test's level stands before those below it */
+        return point - nth + (nth == 0 ? TEST : nth - 1);
+    }
+    return point;
+}
+
 static struct order next_order(const struct calibrator *calibrator)
 {
-    bool port = calibrator->shots >= SHUTTER_SHOTS;
-    uint32_t mode = 0;
-    uint32_t level = (uint32_t)SHUTTER_TEST_LEVEL;
-    if (port) {
-        uint32_t shot = calibrator->shots - SHUTTER_SHOTS;
-        uint32_t point = (shot < PORT_SHOTS ? shot : PORT_SHOTS - 1) / (uint32_t)CALIBRATION_SHOTS;
-        mode = point / LEVELS_COUNT;
-        level = point % LEVELS_COUNT;
-    }
+    uint32_t point = present_point(calibrator);
+    uint32_t mode = point / LEVELS_COUNT;
+    int64_t tested_uj = calibrator->sums[mode * LEVELS_COUNT + TEST][SUM_PORT];
     struct order order = {
-        .hv_mv = CALIBRATION_LEVELS_MV[level],
+        .hv_mv = level_mv(mode, point % LEVELS_COUNT, floor_div(tested_uj, CALIBRATION_SHOTS)),
         .expected = {.mode_width_ps = (uint16_t)MODES[mode].mode_width_ps,
-                     .shutter_open = port,
+                     .shutter_open = calibrator->shots >= SHUTTER_SHOTS,
                      .calibration = true},
         .rep_rate_mhz = RATE_MHZ,
     };
@@ -62,7 +71,7 @@ static bool agrees(const struct device *device)
     const struct stored_calibration *stored = &device->memory.calibration;
     int64_t age_shots = (int64_t)(device->memory.lamp_shots - stored->lamp_shots);
     int64_t measured_uj = calibrated(device->calibrator.shutter_a_uj, stored->gain_a_ppm);
-    int64_t told_uj = (int64_t)stored->energies_uj[SHUTTER_TEST_LEVEL] * SHUTTER_SHOTS;
+    int64_t told_uj = (int64_t)stored->energies_uj[TEST] * SHUTTER_SHOTS;
     return stored->valid && age_shots <= CALIBRATION_SHOTS_MAX &&
            !beyond(measured_uj, told_uj, AGREES_PERCENT);
 }
@@ -156,6 +165,19 @@ static void fit(struct device *device)
     end(device, stored->valid);
 }
 
+/* What is wrong when the port saw so little: the light went elsewhere, or there was no more of it. */
+static enum fault port_fault(const struct calibrator *calibrator, const struct outcome *outcome)
+{
+    int64_t port_uj = outcome->port_uj;
+    int64_t seen_uj = most(outcome->raw_a_uj, outcome->raw_b_uj);
+    bool weak = present_point(calibrator) % LEVELS_COUNT == TEST && port_uj < LAMP_WEAK_UJ;
+    bool elsewhere = port_uj * 1000000 < seen_uj * GAIN_PPM_LOW; /* whatever the contacts say */
+    if (port_uj < PORT_MIN_UJ || (weak && elsewhere)) {
+        return FAULT_PORT_DARK;
+    }
+    return weak ? FAULT_LAMP_WEAK : FAULT_NONE;
+}
+
 void calibrator_take(struct device *device, const struct outcome *outcome)
 {
     struct calibrator *calibrator = &device->calibrator;
@@ -169,12 +191,11 @@ void calibrator_take(struct device *device, const struct outcome *outcome)
             device_trip(device, FAULT_MONITOR_FAILED, outcome->raw_a_uj);
         }
         calibrator->shutter_a_uj += outcome->raw_a_uj;
-    } else if (outcome->port_uj < PORT_MIN_UJ) {
-        /* it went somewhere else, whatever the contacts say */
-        device_trip(device, FAULT_PORT_DARK, outcome->port_uj);
+    } else if (port_fault(calibrator, outcome) != FAULT_NONE) {
+        device_trip(device, port_fault(calibrator, outcome), outcome->port_uj);
         return;
     } else if (calibrator->shots < SHOTS) {
-        int64_t *sums = calibrator->sums[(calibrator->shots - SHUTTER_SHOTS) / (uint32_t)CALIBRATION_SHOTS];
+        int64_t *sums = calibrator->sums[present_point(calibrator)];
         sums[SUM_PORT] += outcome->port_uj;
         sums[SUM_A] += outcome->raw_a_uj;
         sums[SUM_B] += outcome->raw_b_uj;
@@ -198,6 +219,23 @@ static int64_t root_of(int64_t square)
     return root;
 }
 
+/* Lamp energy in J, for a new lamp, that gives this pulse energy; times the mode's largest one. */
+static int64_t light_of(uint32_t mode, int64_t energy_uj)
+{
+    return (LAMP_FULL_J - LAMP_THRESHOLD_J) * energy_uj + LAMP_THRESHOLD_J * MODES[mode].energy_max_uj;
+}
+
+int64_t level_mv(uint32_t mode, uint32_t level, int64_t tested_uj)
+{
+    if (level > 0) {
+        return CALIBRATION_LEVELS_MV[level];
+    }
+    int64_t tested_mv = CALIBRATION_LEVELS_MV[TEST];
+    /* At most 7e11 mV^2 x 2.4e6 = 1.7e18: fits a signed 64-bit integer. */
+    int64_t mv2 = tested_mv * tested_mv * light_of(mode, LOWEST_LEVEL_UJ) / light_of(mode, most(0, tested_uj));
+    return within(root_of(mv2), CALIBRATION_LEVELS_MV[0], tested_mv);
+}
+
 int64_t voltage_mv(const struct stored_calibration *stored, int32_t mode, uint32_t energy_uj)
 {
     if (mode < 0) {
@@ -213,8 +251,10 @@ int64_t voltage_mv(const struct stored_calibration *stored, int32_t mode, uint32
     if (high_uj <= low_uj) {
         return 0;
     }
-    int64_t low_mv2 = CALIBRATION_LEVELS_MV[upper - 1] * CALIBRATION_LEVELS_MV[upper - 1];
-    int64_t high_mv2 = CALIBRATION_LEVELS_MV[upper] * CALIBRATION_LEVELS_MV[upper];
+    int64_t low_mv = level_mv((uint32_t)mode, upper - 1, table_uj[TEST]);
+    int64_t high_mv = level_mv((uint32_t)mode, upper, table_uj[TEST]);
+    int64_t low_mv2 = low_mv * low_mv;
+    int64_t high_mv2 = high_mv * high_mv;
     /* At most 5e6 uJ x 3e11 mV^2 = 1.5e18: fits a signed 64-bit integer. */
     int64_t mv2 = low_mv2 + floor_div((energy_uj - low_uj) * (high_mv2 - low_mv2), high_uj - low_uj);
     if (mv2 < HV_MIN_MV * HV_MIN_MV || mv2 > HV_MAX_MV * HV_MAX_MV) {

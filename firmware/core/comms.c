@@ -112,12 +112,13 @@ static enum opcode read_calibration_point(const struct device *device, const uin
     struct msg_read_calibration_point asked;
     read_calibration_point_unpack(&asked, payload);
     uint8_t index = asked.index < POINTS ? asked.index : POINTS - 1;
-    const struct energy_mode *mode = &MODES[index / LEVELS_COUNT];
+    uint32_t mode = index / LEVELS_COUNT;
+    uint32_t tested_uj = stored->energies_uj[mode * LEVELS_COUNT + (uint32_t)SHUTTER_TEST_LEVEL];
     struct msg_calibration_point point = {
         .index = index,
-        .wavelength_nm = (uint16_t)mode->wavelength_nm,
-        .mode_width_ps = (uint16_t)mode->mode_width_ps,
-        .lamp_mv = (uint32_t)CALIBRATION_LEVELS_MV[index % LEVELS_COUNT],
+        .wavelength_nm = (uint16_t)MODES[mode].wavelength_nm,
+        .mode_width_ps = (uint16_t)MODES[mode].mode_width_ps,
+        .lamp_mv = (uint32_t)level_mv(mode, index % LEVELS_COUNT, tested_uj),
         .reference_uj = stored->energies_uj[index],
         .residual_ppm = stored->residuals_ppm[index],
     };

@@ -29,6 +29,9 @@ void calibrator_enter(struct device *device);
 void calibrator_work(struct device *device);
 void calibrator_take(struct device *device, const struct outcome *outcome);
 
+/* Capacitor voltage of a level. The lowest follows `tested_uj`, what the shutter test's level gave in this mode. */
+int64_t level_mv(uint32_t mode, uint32_t level, int64_t tested_uj);
+
 /* Capacitor voltage for this energy in this mode, or 0: the calibration does not reach it. */
 int64_t voltage_mv(const struct stored_calibration *stored, int32_t mode, uint32_t energy_uj);
 

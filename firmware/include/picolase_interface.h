@@ -8,7 +8,7 @@
 #include "picolase_bytes.h"
 
 /* -- the interface as a whole */
-#define INTERFACE_HASH UINT64_C(0x350e6198c0ceac56)
+#define INTERFACE_HASH UINT64_C(0x70ee7f9cd380267a)
 #define PROTOCOL_VERSION 1U
 #define HEADER_SIZE 11U
 #define CRC_SIZE 4U
@@ -95,7 +95,8 @@ enum fault {
     FAULT_COVER_DISAGREES = 41,
     FAULT_DOCK_DISAGREES = 42,
     FAULT_PORT_DARK = 43,
-    FAULT_COUNT = 44
+    FAULT_LAMP_WEAK = 44,
+    FAULT_COUNT = 45
 };
 
 enum interlock {
@@ -340,6 +341,10 @@ enum trigger {
 #define CALIBRATION_SHOTS INT64_C(2)
 #define CALIBRATION_PERIOD_US INT64_C(100000)
 #define SHUTTER_TEST_LEVEL INT64_C(1)
+#define LOWEST_LEVEL_UJ INT64_C(10000)
+#define LAMP_THRESHOLD_J INT64_C(10)
+#define LAMP_FULL_J INT64_C(43)
+#define LAMP_WEAK_UJ INT64_C(15000)
 #define RESIDUAL_MAX_PPM INT64_C(50000)
 #define GAIN_PPM_LOW INT64_C(500000)
 #define GAIN_PPM_HIGH INT64_C(2000000)

@@ -1,5 +1,7 @@
 """Energy calibration: a shutter test, shots into the port, the fit of gains, and the table energy to voltage.
 
+In each mode the level of the shutter test comes first: from its energy follows the lowest level's voltage, so
+that a worn lamp, which gives no light where a new one does, is calibrated down to the smallest pulse too.
 Between two levels the energy is taken as linear in V^2, that is in the lamp's energy, which is what a laser
 above its threshold does. All of it is integer arithmetic.
 """
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from sim_device.firmware.device import Device
 
 _LEVELS: Final = len(CALIBRATION_LEVELS_MV)
+_TEST: Final = limits.SHUTTER_TEST_LEVEL
+_ORDER: Final = (_TEST, *(level for level in range(_LEVELS) if level != _TEST))
 _POINTS: Final = len(MODES) * _LEVELS
 _DARK: Final = frozenset({PulseFlag.MISSING, PulseFlag.SKIPPED})
 _SHUTTER_SHOTS: Final = 2
@@ -77,11 +81,12 @@ class Calibrator:
             if outcome.raw_a_uj < limits.DARK_B_MAX_UJ:
                 device.trip(Fault.MONITOR_FAILED, outcome.raw_a_uj)  # there was light, and it saw none
             self._shutter_a_uj += outcome.raw_a_uj
-        elif outcome.port_uj < limits.PORT_MIN_UJ:
-            device.trip(Fault.PORT_DARK, outcome.port_uj)  # it went somewhere else, whatever the contacts say
+        elif (wrong := self._port_fault(outcome)) is not Fault.NONE:
+            device.trip(wrong, outcome.port_uj)
             return
         else:
-            sums = self._sums[(self._shots - _SHUTTER_SHOTS) // CALIBRATION_SHOTS]
+            mode, level = self._place()
+            sums = self._sums[mode * _LEVELS + level]
             for index, value_uj in enumerate((outcome.port_uj, outcome.raw_a_uj, outcome.raw_b_uj)):
                 sums[index] += value_uj
         self._shots += 1
@@ -89,20 +94,32 @@ class Calibrator:
             self._fit(device)
 
     def _order(self) -> Order:
-        if self._shots < _SHUTTER_SHOTS:
-            mode, level, shutter_open = MODES[0], limits.SHUTTER_TEST_LEVEL, False
-        else:
-            point = min(self._shots - _SHUTTER_SHOTS, _PORT_SHOTS - 1) // CALIBRATION_SHOTS
-            mode, level, shutter_open = MODES[point // _LEVELS], point % _LEVELS, True
-        expected = Expected(0, mode.mode_width_ps, shutter_open=shutter_open, calibration=True)
-        return Order(CALIBRATION_LEVELS_MV[level], expected, _RATE_MHZ)
+        mode, level = self._place()
+        tested_uj = self._sums[mode * _LEVELS + _TEST][0] // CALIBRATION_SHOTS
+        shutter_open = self._shots >= _SHUTTER_SHOTS
+        expected = Expected(0, MODES[mode].mode_width_ps, shutter_open=shutter_open, calibration=True)
+        return Order(level_mv(mode, level, tested_uj), expected, _RATE_MHZ)
+
+    def _place(self) -> tuple[int, int]:
+        """Mode and level of the present shot."""
+        point = max(0, min(self._shots - _SHUTTER_SHOTS, _PORT_SHOTS - 1)) // CALIBRATION_SHOTS
+        return point // _LEVELS, _ORDER[point % _LEVELS]
+
+    def _port_fault(self, outcome: Outcome) -> Fault:
+        """What is wrong when the port saw so little: the light went elsewhere, or there was no more of it."""
+        port_uj, seen_uj = outcome.port_uj, max(outcome.raw_a_uj, outcome.raw_b_uj)
+        weak = self._place()[1] == _TEST and port_uj < limits.LAMP_WEAK_UJ
+        elsewhere = port_uj * 1_000_000 < seen_uj * limits.GAIN_PPM[0]  # whatever the contacts say
+        if port_uj < limits.PORT_MIN_UJ or (weak and elsewhere):
+            return Fault.PORT_DARK
+        return Fault.LAMP_WEAK if weak else Fault.NONE
 
     def _agrees(self, device: Device) -> bool:
         """Whether the shutter test bears out the stored calibration, and that is young enough."""
         stored = device.memory.calibration
         age_shots = device.memory.lamp_shots - stored.lamp_shots
         measured_uj = calibrated(self._shutter_a_uj, stored.gain_a_ppm)
-        told_uj = stored.energies_uj[limits.SHUTTER_TEST_LEVEL] * _SHUTTER_SHOTS
+        told_uj = stored.energies_uj[_TEST] * _SHUTTER_SHOTS
         return (
             stored.valid
             and age_shots <= limits.CALIBRATION_SHOTS_MAX
@@ -163,6 +180,26 @@ def fitted(sums: list[list[int]]) -> StoredCalibration:
     )
 
 
+def level_mv(mode: int, level: int, tested_uj: int) -> int:
+    """Capacitor voltage of a level; the lowest follows `tested_uj`, the energy of the shutter test's level.
+
+    What a lamp gives of a new one's light follows from that energy, taken as linear above the threshold; and
+    so does the voltage at which it gives LOWEST_LEVEL_UJ. It never goes below that of a new lamp.
+    """
+    if level:
+        return CALIBRATION_LEVELS_MV[level]
+    floor_mv, tested_mv = CALIBRATION_LEVELS_MV[0], CALIBRATION_LEVELS_MV[_TEST]
+    # At most 7e11 mV^2 x 2.4e6 = 1.7e18: fits a signed 64-bit integer.
+    mv2 = tested_mv**2 * _light(mode, limits.LOWEST_LEVEL_UJ) // _light(mode, max(0, tested_uj))
+    return max(floor_mv, min(tested_mv, isqrt(mv2)))
+
+
+def _light(mode: int, energy_uj: int) -> int:
+    """Lamp energy in J, for a new lamp, that gives this pulse energy; times the mode's largest one."""
+    over_j = limits.LAMP_FULL_J - limits.LAMP_THRESHOLD_J
+    return over_j * energy_uj + limits.LAMP_THRESHOLD_J * MODES[mode].energy_max_uj
+
+
 def voltage_mv(stored: StoredCalibration, mode: int, energy_uj: int) -> int:
     """Capacitor voltage for this energy in this mode, or 0: the calibration does not reach it.
 
@@ -175,7 +212,7 @@ def voltage_mv(stored: StoredCalibration, mode: int, energy_uj: int) -> int:
     low_uj, high_uj = table_uj[upper - 1], table_uj[upper]
     if high_uj <= low_uj:
         return 0
-    low_mv2, high_mv2 = CALIBRATION_LEVELS_MV[upper - 1] ** 2, CALIBRATION_LEVELS_MV[upper] ** 2
+    low_mv2, high_mv2 = (level_mv(mode, level, table_uj[_TEST]) ** 2 for level in (upper - 1, upper))
     # At most 2e5 uJ x 5e11 mV^2 = 1e17: fits a signed 64-bit integer.
     mv2 = low_mv2 + (energy_uj - low_uj) * (high_mv2 - low_mv2) // (high_uj - low_uj)
     if not limits.HV_MIN_MV**2 <= mv2 <= limits.HV_MAX_MV**2:

@@ -40,6 +40,7 @@ from protocols.requests import (
 )
 from protocols.states import Event
 from sim_device.firmware import limits, refuse
+from sim_device.firmware.calibration import level_mv
 from sim_device.firmware.changes import ALL, RECORDS
 from sim_device.firmware.limits import U32
 from sim_device.firmware.memory import REPORTS_MAX
@@ -209,14 +210,15 @@ class Comms:
         )
 
     def _calibration_point(self, request: ReadCalibrationPoint) -> CalibrationPoint:
-        stored, levels_mv = self._device.memory.calibration, limits.CALIBRATION_LEVELS_MV
+        stored, levels = self._device.memory.calibration, len(limits.CALIBRATION_LEVELS_MV)
         index = min(request.index, len(stored.energies_uj) - 1)
-        mode = limits.MODES[index // len(levels_mv)]
+        mode, level = divmod(index, levels)
+        tested_uj = stored.energies_uj[mode * levels + limits.SHUTTER_TEST_LEVEL]
         return CalibrationPoint(
             index,
-            mode.wavelength_nm,
-            mode.mode_width_ps,
-            levels_mv[index % len(levels_mv)],
+            limits.MODES[mode].wavelength_nm,
+            limits.MODES[mode].mode_width_ps,
+            level_mv(mode, level, tested_uj),
             stored.energies_uj[index],
             stored.residuals_ppm[index],
         )

@@ -130,7 +130,8 @@ COMPARATOR_PERCENT: Final = 120  # REQ-019
 COMPARATOR_MAX_UJ: Final = 300_000  # [C] hard limit while nothing is set: 1.5 times the largest pulse
 
 # calibration
-# [D] equal steps of V^2, that is of lamp energy, from 8 to 215 mJ in the 750 ps mode
+# [D] equal steps of V^2, that is of lamp energy, from 14 to 215 mJ in the 750 ps mode with a new lamp. The
+# lowest is a floor: a worn lamp gives no light there, so it follows the light of SHUTTER_TEST_LEVEL.
 CALIBRATION_LEVELS_MV: Final = (
     615_000,
     820_000,
@@ -140,11 +141,15 @@ CALIBRATION_LEVELS_MV: Final = (
 )
 CALIBRATION_SHOTS: Final = 2  # at each level
 CALIBRATION_PERIOD_US: Final = 100 * MS  # 10 Hz
-SHUTTER_TEST_LEVEL: Final = 1  # [C] 20 J, some 60 mJ: well above the monitors' noise
+SHUTTER_TEST_LEVEL: Final = 1  # [C] 20 J, some 70 mJ: well above the monitors' noise; first in the port too
+LOWEST_LEVEL_UJ: Final = 10_000  # [C] what the lowest level aims at: the smallest pulse that may be set
+LAMP_THRESHOLD_J: Final = 10  # [P] LASER_FACTS: lamp energy at which light begins, with a new lamp
+LAMP_FULL_J: Final = 43  # [D] LASER_FACTS: for a mode's largest energy, with a new lamp
+LAMP_WEAK_UJ: Final = 15_000  # [C] at SHUTTER_TEST_LEVEL; a lamp at the end of its life gives 35 mJ and more
 RESIDUAL_MAX_PPM: Final = 50_000  # REQ-016
 GAIN_PPM: Final = (500_000, 2_000_000)  # HZ-015
-PORT_MIN_UJ: Final = 2_000  # [C] the port's meter saw a shot: a quarter of the weakest level's
-CALIBRATION_SHOTS_MAX: Final = 100_000  # [C] REQ-017: a lamp ages over 1e5 to 1e6 shots
+PORT_MIN_UJ: Final = 2_000  # [C] the port's meter saw a shot: a fifth of what the lowest level aims at
+CALIBRATION_SHOTS_MAX: Final = 100_000  # [C] REQ-017: a tenth of a lamp's life, or less
 AGREES_PERCENT: Final = 15
 
 

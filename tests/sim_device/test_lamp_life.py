@@ -12,15 +12,11 @@ from sim_device.plant.lamp import EXPLOSION_J, Lamp
 
 pytestmark = pytest.mark.shows("HZ-031")
 
-LARGEST_PULSE_J = 43.0  # docs/reference/LASER_FACTS.md: of 200 mJ
+UNSTOPPED = 1.015  # REQ-028: what is more than 1.5 % above the set voltage is dumped
 
 
 def energy_j(volts: float) -> float:
     return 0.5 * 60e-6 * volts**2
-
-
-def test_the_largest_pulse_stays_at_a_fifth_of_the_explosion_energy() -> None:
-    assert LARGEST_PULSE_J / EXPLOSION_J <= 0.2
 
 
 @pytest.mark.parametrize(
@@ -30,8 +26,8 @@ def test_the_largest_pulse_stays_at_a_fifth_of_the_explosion_energy() -> None:
 def test_no_voltage_that_can_be_set_wears_the_lamp_out_before_a_calibration_is_due(volts: float) -> None:
     lamp = Lamp(random.Random(1))
     lamp.fire(energy_j(volts))
-    assert 1 / lamp.wear > 4 * limits.CALIBRATION_SHOTS_MAX
-    assert energy_j(volts) / EXPLOSION_J < 0.22
+    assert 1 / lamp.wear > 10 * limits.CALIBRATION_SHOTS_MAX
+    assert energy_j(UNSTOPPED * volts) / EXPLOSION_J <= 0.2
 
 
 def test_at_half_of_its_explosion_energy_a_lamp_would_last_some_hundred_shots() -> None:
