@@ -4,11 +4,17 @@ from __future__ import annotations
 
 
 class Clock:
-    """In integer us, both; without drift the processor's is ahead of the simulator's by `ahead_us`."""
+    """In integer us, both; without drift the processor's is ahead of the simulator's by `ahead_us`.
+
+    `skewed`: they are not the same.
+    """
+
+    __slots__ = ("_from_us", "ahead_us", "ppm", "skewed")
 
     def __init__(self) -> None:
         self.ppm = 0
         self.ahead_us = 0
+        self.skewed = False
         self._from_us = (0, 0)  # (simulator's time, processor's time) at which the drift began
 
     def drift(self, ppm: int, now_us: int) -> None:
@@ -16,6 +22,7 @@ class Clock:
         self._from_us = (now_us, self.processor_us(now_us))
         self.ahead_us = self._from_us[1] - now_us
         self.ppm = ppm
+        self.skewed = bool(ppm or self.ahead_us)
 
     def processor_us(self, now_us: int) -> int:
         """The processor's time at the simulator's."""

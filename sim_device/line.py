@@ -57,6 +57,12 @@ class Carrier(Protocol):
 class Way:
     """One direction of a line. `straight`: what is put here would come out at once as it is."""
 
+    __slots__ = (
+        *("bytes_lost", "bytes_waiting", "next_us", "straight"),
+        *("_broken", "_byte_bits", "_free_us", "_half", "_last_us", "_line", "_put", "_queue"),
+        *("_read_baud", "_sent_baud", "_vices"),
+    )
+
     def __init__(self, line: Line) -> None:
         self.straight = True
         self.next_us = NEVER  # when something arrives
@@ -206,6 +212,8 @@ class Line:
 
     `device_baud` 0, the default: bytes take no time, and any rate of the host is right.
     """
+
+    __slots__ = ("_host", "device_baud", "next_us", "plugged", "severed", "to_device", "to_host")
 
     def __init__(self) -> None:
         self.next_us = NEVER  # when something arrives at either end

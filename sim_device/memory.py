@@ -45,18 +45,21 @@ class DeviceMemory(ABC):
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, for the device; raises OSError outside the memory."""
-        _check_range(self.size, offset, length)
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise _outside(self.size, offset, length)
         if self.flaws.alterations:
             self._see(offset, length)
         return self._load(offset, length)
 
     def write(self, offset: int, data: bytes) -> None:
         """Store the device's `data` at `offset`; raises OSError outside the memory, and while it fails."""
-        _check_range(self.size, offset, len(data))
-        if self.flaws.failing:
-            self.flaws.refused += 1
+        if offset < 0 or offset + len(data) > self.size:
+            raise _outside(self.size, offset, len(data))
+        flaws = self.flaws
+        if flaws.failing:
+            flaws.refused += 1
             raise OSError(f"{self.name} takes no more writes")
-        for alteration in self.flaws.alterations:
+        for alteration in flaws.alterations:
             alteration.places.difference_update(range(offset, offset + len(data)))
         self._store(offset, data)
 
@@ -107,16 +110,23 @@ class RamMemory(DeviceMemory):
         self.size = size
         self._bytes = bytearray()  # zeros follow, up to `size`
 
+    @property
+    def plain(self) -> bytearray | None:
+        """The bytes there are, for a firmware that reads and writes them itself; None while it has flaws."""
+        return None if self.flaws.failing or self.flaws.alterations else self._bytes
+
     def _load(self, offset: int, length: int) -> bytes:
         return bytes(self._bytes[offset : offset + length]).ljust(length, b"\0")
 
     def _store(self, offset: int, data: bytes) -> None:
-        if offset + len(data) == self.size:
+        kept, end = self._bytes, offset + len(data)
+        if end == self.size:
             data = data.rstrip(b"\0")  # an image is mostly blank
-            del self._bytes[offset + len(data) :]
-        if offset > len(self._bytes):
-            self._bytes.extend(bytes(offset - len(self._bytes)))
-        self._bytes[offset : offset + len(data)] = data
+            end = offset + len(data)
+            del kept[end:]
+        if offset > len(kept):
+            kept.extend(bytes(offset - len(kept)))
+        kept[offset:end] = data
 
 
 class FileMemory(DeviceMemory):
@@ -168,6 +178,5 @@ class FileMemory(DeviceMemory):
         os.close(self._file)
 
 
-def _check_range(size: int, offset: int, length: int) -> None:
-    if min(offset, length) < 0 or offset + length > size:
-        raise OSError(f"{length} bytes at offset {offset} lie outside a memory of {size} bytes")
+def _outside(size: int, offset: int, length: int) -> OSError:
+    return OSError(f"{length} bytes at offset {offset} lie outside a memory of {size} bytes")

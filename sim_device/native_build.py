@@ -1,4 +1,4 @@
-"""Builds the firmware's C core into a shared library, once for each version of its sources."""
+"""Builds the firmware's C core into an extension of Python, once for each version of its sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +16,10 @@ from sim_device.errors import SetupError
 
 SOURCES: Final = Path(__file__).parents[1] / "firmware"
 FLAGS: Final = ("-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wconversion")
+PYTHON: Final = (  # no warnings of its headers; on macOS its functions are found when it loads the library
+    *("-isystem", sysconfig.get_path("include")),
+    *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()),
+)
 CACHE_VARIABLE: Final = "PICOLASE_CACHE"
 COMPILE_S: Final = 120  # [C] forty times what it takes on a slow machine
 
@@ -29,7 +34,7 @@ class Build(NamedTuple):
 def built() -> Build:
     """The library of the present sources, compiled if it is not there yet.
 
-    Raises SetupError when there is no compiler, or when it refuses the sources.
+    Raises SetupError when there is no compiler or no header of Python's, or when it refuses the sources.
     """
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     extra = os.environ.get("PICOLASE_CFLAGS", "").split()
@@ -41,6 +46,12 @@ def built() -> Build:
         raise SetupError(
             "the native firmware needs a C compiler, and none was found: install one "
             "(Debian, Ubuntu: apt install gcc; Fedora: dnf install gcc), or use the reference firmware"
+        )
+    if not (header := Path(sysconfig.get_path("include")) / "Python.h").exists():
+        raise SetupError(
+            f"the native firmware needs the headers of this Python, and there is no {header}: install them "
+            "(Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel), or use the "
+            "reference firmware"
         )
     _compile(compiler, extra, path)
     return Build(path, key)
@@ -57,7 +68,7 @@ def _files() -> list[Path]:
 
 def _key(compiler: str, extra: list[str]) -> str:
     """Hash of everything that makes the library what it is."""
-    sha = hashlib.sha256(repr((compiler, FLAGS, extra, sys.platform, sys.maxsize)).encode())
+    sha = hashlib.sha256(repr((compiler, FLAGS, PYTHON, extra, sysconfig.get_config_var("SOABI"))).encode())
     for file in _files():
         sha.update(file.name.encode() + b"\0" + file.read_bytes())
     return sha.hexdigest()[:24]
@@ -86,7 +97,7 @@ def _compile(compiler: str, extra: list[str], path: Path) -> None:
     os.close(handle)
     made = Path(name)
     sources = [str(file) for file in _files() if file.suffix == ".c"]
-    command = [compiler, *FLAGS, *extra, f"-I{SOURCES / 'include'}", *sources, "-o", str(made)]
+    command = [compiler, *FLAGS, *PYTHON, *extra, f"-I{SOURCES / 'include'}", *sources, "-o", str(made)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, check=False)  # noqa: S603
         if result.returncode:

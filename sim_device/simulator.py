@@ -38,6 +38,14 @@ _WARMING: Final = frozenset({State.SELF_TEST, State.WARM_UP})
 class Simulator:
     """The device as its owner sees it: bytes in, bytes out, time, power, and hands that act on the plant."""
 
+    __slots__ = (
+        *("bytes_lost", "disturbances", "firmware", "hung", "memory", "now_us", "observers", "on_agenda"),
+        *("plant", "resets", "watchdog", "wire"),
+        *("_agenda", "_agenda_count", "_boot_us", "_clock", "_console_sent", "_plain", "_planned_us"),
+        *("_pulses_shown", "_sent", "_wake_us", "_watchdog_reset"),
+        "__dict__",  # for an ear or a hand that somebody puts in the place of a method
+    )
+
     def __init__(self, firmware: FirmwareBackend, plant: Plant, memory: Memory) -> None:
         """Power on at the plant's present time."""
         self.firmware = firmware
@@ -56,10 +64,10 @@ class Simulator:
         self.on_agenda = False  # what happens now was on the agenda, not done from outside
         self._agenda: list[tuple[int, int, Callable[[Simulator], None]]] = []
         self._agenda_count = 0
-        self._agenda_us = NEVER  # when the first of it is due
         self._pulses_shown = plant.truth.total
         self._wake_us = NEVER
         self._boot_us = NEVER  # end of the reset pulse
+        self._planned_us = NEVER  # this, or the first of the agenda
         self._watchdog_reset = False
         self._sent = bytearray()
         self._console_sent = bytearray()
@@ -73,13 +81,15 @@ class Simulator:
             self._wake_us,
             self.watchdog.bites_us,
             self.wire.next_us,
-            self._boot_us,
-            self._agenda_us,
+            self._planned_us,
         )
 
     @property
     def running(self) -> bool:
         """The processor has power, is not held in reset and executes."""
+        return self._runs()
+
+    def _runs(self) -> bool:
         return self.plant.powered and self._boot_us == NEVER and not self.hung
 
     @property
@@ -96,37 +106,43 @@ class Simulator:
     def advance(self, to_us: int, *, until_sent: bool = False) -> int:
         """Let everything happen that is due up to and including `to_us`; ValueError for a time gone by.
 
-        With `until_sent` it ends at the instant at which the device has sent the host something, if that
-        comes before. Returns `next_event_us`.
+        With `until_sent` it ends at the instant at which the device has sent the host something, or the line
+        was plugged in or out, if that comes before. Returns `next_event_us`.
         """
         if to_us < self.now_us:
             raise ValueError(f"to_us = {to_us} lies before {self.now_us}: time does not go backwards")
         plant, truth, watchdog, wire = self.plant, self.plant.truth, self.watchdog, self.wire
-        while True:
-            seldom_us = min(watchdog.bites_us, wire.next_us, self._boot_us, self._agenda_us)
-            due_us = min(plant.next_event_us, self._wake_us, seldom_us)
-            if until_sent and self._sent:
+        plugged = wire.plugged
+        while True:  # some hundred times in a simulated second: no call that a comparison can spare
+            event_us, wake_us = plant.next_event_us, self._wake_us
+            due_us = event_us if event_us < wake_us else wake_us
+            seldom = watchdog.bites_us <= due_us or wire.next_us <= due_us or self._planned_us <= due_us
+            if seldom:
+                due_us = min(watchdog.bites_us, wire.next_us, self._planned_us)
+            if until_sent and (self._sent or wire.plugged is not plugged):
                 return due_us
             if due_us > to_us:
                 break
-            plant.advance(due_us)
             self.now_us = due_us
-            if truth.total != self._pulses_shown:
-                self._show_pulses()
-            if due_us >= seldom_us:
+            if event_us <= due_us:
+                plant.advance(due_us)
+                if truth.total != self._pulses_shown:
+                    self._show_pulses()
+            else:
+                plant.now_us = due_us  # all that `advance` would do
+            if seldom:
                 self._do_seldom(due_us)
-            elif due_us >= self._wake_us:
+            elif due_us == wake_us:
                 self._step()
-            if plant.changed and self.running:
+            if plant.changed and self._runs():
                 self._step()
         if to_us > self.now_us:  # nothing is due up to then
-            plant.advance(to_us)
-            self.now_us = to_us
+            plant.now_us = self.now_us = to_us
         return due_us
 
     def _do_seldom(self, due_us: int) -> None:
         """Do the first of what is due, besides the plant's events and the firmware's wakings."""
-        if due_us >= self._agenda_us:
+        if self._agenda and due_us >= self._agenda[0][0]:
             self._do_agenda()
         elif due_us >= self._boot_us:
             self._boot(watchdog_reset=self._watchdog_reset)
@@ -144,7 +160,7 @@ class Simulator:
             raise ValueError(f"when_us = {when_us} lies before {self.now_us}: time does not go backwards")
         self._agenda_count += 1  # keeps the order of what is due together
         heapq.heappush(self._agenda, (when_us, self._agenda_count, work))
-        self._agenda_us = self._agenda[0][0]
+        self._plan()
 
     def receive(self, data: bytes, now_us: int) -> None:
         """The host sends bytes to the binary port at `now_us`; an answer that comes at once is in `sent`."""
@@ -153,7 +169,7 @@ class Simulator:
             observer.entered(now_us, "wire", data)
         if not self.wire.to_device.straight:
             self._send(self.wire.to_device, data)
-        elif self.running:
+        elif self._runs():
             self._step(received=data)
 
     def receive_console(self, data: bytes, now_us: int) -> None:
@@ -208,6 +224,7 @@ class Simulator:
             self._boot(watchdog_reset=False)
         else:
             self._wake_us = self.watchdog.bites_us = self._boot_us = NEVER
+            self._plan()
 
     def reset(self, now_us: int) -> None:
         """Pull the processor's reset line; without power it does nothing."""
@@ -234,9 +251,13 @@ class Simulator:
         if self.running:
             self._step()
 
+    def _plan(self) -> None:
+        """The agenda or the end of a reset has changed."""
+        self._planned_us = min(self._boot_us, self._agenda[0][0]) if self._agenda else self._boot_us
+
     def _do_agenda(self) -> None:
         _, _, work = heapq.heappop(self._agenda)
-        self._agenda_us = self._agenda[0][0] if self._agenda else NEVER
+        self._plan()
         self.on_agenda = True
         try:
             work(self)
@@ -254,6 +275,7 @@ class Simulator:
 
     def _boot(self, *, watchdog_reset: bool) -> None:
         self._boot_us = NEVER
+        self._plan()
         self.hung = False
         for observer in self.observers:
             observer.booted(self.now_us, watchdog_reset=watchdog_reset)
@@ -273,19 +295,21 @@ class Simulator:
         self._plain = False
         self._wake_us = self.watchdog.bites_us = NEVER
         self._boot_us = self.now_us + RESET_US
+        self._plan()
         self._watchdog_reset = watchdog_reset
 
     def _step(self, received: bytes = b"", console: bytes = b"") -> None:
         now_us, plant, firmware, clock = self.now_us, self.plant, self.firmware, self._clock
         plant.changed = False
-        inputs, outputs = plant.inputs, firmware.outputs
+        inputs, outputs = plant.read(), firmware.outputs
         if self.disturbances:
             inputs = replace(inputs)
             for disturbance in self.disturbances:
                 disturbance.alter_inputs(now_us, inputs)
-        step = firmware.step(clock.processor_us(now_us), inputs, received, console)
+        skewed = clock.skewed
+        step = firmware.step(clock.processor_us(now_us) if skewed else now_us, inputs, received, console)
         wake_us = step.wake_us
-        if wake_us < NEVER:
+        if skewed and wake_us < NEVER:
             wake_us = clock.simulator_us(wake_us)
         if wake_us <= now_us:
             raise RuntimeError(f"the firmware asks to be woken at {wake_us}, not after {now_us}")

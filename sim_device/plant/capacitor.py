@@ -8,6 +8,7 @@ stretch is a closed form from its first instant, so that a voltage never depends
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sim_device.plant.delay import NEVER
@@ -33,12 +34,28 @@ class _Command(NamedTuple):
     leak_s: float  # time constant of what leaks beyond the healthy bleeder while charging; inf: nothing
 
 
+@lru_cache(maxsize=64)  # the same two come with every pulse
+def _commanded(target_v: float, dump: bool, charger_ratio: float, bleed_ratio: float) -> _Command:
+    bleed_s = BLEED_TAU_S / bleed_ratio if bleed_ratio > 0.0 else math.inf
+    return _Command(
+        CHARGE_POWER_W * charger_ratio if target_v > 0.0 else 0.0,
+        target_v,
+        DUMP_TAU_S if dump else bleed_s,
+        BLEED_TAU_S / (bleed_ratio - 1.0) if bleed_ratio > 1.0 else math.inf,
+    )
+
+
 class Capacitor:
     """Voltage over time under a charger (on or off, set voltage) and a dump relay (held or released).
 
     `charger_ratio`, `set_ratio` (its reference, ceiling included), `dump_stuck` (the relay does not fall) and
     `bleed_ratio` (the bleeder's conductance) are 1 or False while healthy; set them through `Plant.act`.
     """
+
+    __slots__ = (
+        *("bleed_ratio", "charge_done", "charger_ratio", "dump_stuck", "next_us", "set_ratio", "still_us"),
+        *("_charging", "_command", "_floor_v", "_from_us", "_from_v", "_still_v"),
+    )
 
     def __init__(self) -> None:
         self.charger_ratio = 1.0
@@ -52,16 +69,16 @@ class Capacitor:
         self._from_us = 0
         self._from_v = 0.0
         self._floor_v = 0.0
-        self._reached_us = NEVER  # when a rising stretch is at its target
+        self.still_us = 0  # from then on, to the end of this stretch, it stands at `_still_v`
+        self._still_v = 0.0
 
     def volts(self, now_us: int) -> float:
         """Voltage at `now_us`, which is not before the last change."""
+        if now_us >= self.still_us:
+            return self._still_v
         if self._charging:
-            if now_us >= self._reached_us:
-                return self._command.target_v
-            return min(self._command.target_v, math.sqrt(self._rising_v2((now_us - self._from_us) / 1e6)))
-        if self._from_v <= self._floor_v:
-            return self._from_v
+            risen_v, target_v = math.sqrt(self._rising_v2((now_us - self._from_us) / 1e6)), self._still_v
+            return risen_v if risen_v < target_v else target_v
         decayed_v = self._from_v * math.exp((self._from_us - now_us) / (1e6 * self._command.decay_s))
         return max(self._floor_v, decayed_v)
 
@@ -77,14 +94,9 @@ class Capacitor:
     def drive(self, now_us: int, *, charge: bool, set_v: float, dump: bool) -> None:
         """Command charger and dump relay; the relay's own contact keeps the charger off while it dumps."""
         dump = dump and not self.dump_stuck
-        target_v = min(set_v, VOLTAGE_MAX_V) * self.set_ratio if charge and not dump else 0.0
-        bleed_s = BLEED_TAU_S / self.bleed_ratio if self.bleed_ratio > 0.0 else math.inf
-        command = _Command(
-            CHARGE_POWER_W * self.charger_ratio if target_v > 0.0 else 0.0,
-            target_v,
-            DUMP_TAU_S if dump else bleed_s,
-            BLEED_TAU_S / (self.bleed_ratio - 1.0) if self.bleed_ratio > 1.0 else math.inf,
-        )
+        target_v = set_v if set_v < VOLTAGE_MAX_V else VOLTAGE_MAX_V
+        target_v = target_v * self.set_ratio if charge and not dump else 0.0
+        command = _commanded(target_v, dump, self.charger_ratio, self.bleed_ratio)
         if command != self._command:
             volts = self.volts(now_us)
             self._command = command
@@ -102,29 +114,40 @@ class Capacitor:
         return True
 
     def _begin(self, now_us: int, volts: float) -> None:
-        power_w, target_v, decay_s, leak_s = self._command
         self._from_us, self._from_v = now_us, volts
-        self.charge_done = False
-        self.next_us = self._reached_us = NEVER
+        self.charge_done = self._charging = False
+        self.next_us = NEVER
+        self._floor_v, self._still_v = 0.0, volts
+        if self._command.power_w > 0.0:
+            self._begin_powered(now_us, volts)
+        else:
+            self.still_us = NEVER if volts > 0.0 else now_us
+            decay_s = self._command.decay_s
+            if volts > SAFE_V and decay_s < math.inf:
+                self.next_us = now_us + math.ceil(1e6 * decay_s * math.log(volts / SAFE_V))
+
+    def _begin_powered(self, now_us: int, volts: float) -> None:
+        power_w, target_v, _, leak_s = self._command
         held_v = target_v
-        if power_w > 0.0 and leak_s < math.inf:
+        if leak_s < math.inf:
             held_v = min(target_v, math.sqrt(power_w * leak_s / CAPACITANCE_F))
-        self._charging = power_w > 0.0 and (volts < target_v or held_v < volts == target_v)
-        self._floor_v = held_v if power_w > 0.0 else 0.0
-        if self._charging:
+        self._floor_v = held_v
+        if volts < target_v or held_v < volts == target_v:
+            self._charging, self._still_v = True, target_v
             if leak_s == math.inf:  # in short, because it comes with every pulse
                 us_per_v2 = 5e5 * CAPACITANCE_F / power_w
-                self._reached_us = now_us + math.ceil(us_per_v2 * (target_v**2 - volts**2))
+                self.still_us = now_us + math.ceil(us_per_v2 * (target_v**2 - volts**2))
                 done_us = now_us + math.ceil(us_per_v2 * ((END_OF_CHARGE * target_v) ** 2 - volts**2))
             else:
-                self._reached_us = self._rises_to_us(target_v)
+                self.still_us = self._rises_to_us(target_v)
                 done_us = self._rises_to_us(END_OF_CHARGE * target_v)
             if done_us < NEVER:
-                self.next_us = max(done_us, now_us + COMPARE_DELAY_US)
-        elif power_w > 0.0 and volts >= END_OF_CHARGE * target_v:
-            self.next_us = now_us + COMPARE_DELAY_US
-        elif power_w <= 0.0 and volts > SAFE_V and decay_s < math.inf:
-            self.next_us = now_us + math.ceil(1e6 * decay_s * math.log(volts / SAFE_V))
+                soonest_us = now_us + COMPARE_DELAY_US
+                self.next_us = done_us if done_us > soonest_us else soonest_us
+        else:
+            self.still_us = NEVER if volts > held_v else now_us
+            if volts >= END_OF_CHARGE * target_v:
+                self.next_us = now_us + COMPARE_DELAY_US
 
     def _rising_v2(self, elapsed_s: float) -> float:
         """The square of a charging capacitor's voltage."""

@@ -106,6 +106,8 @@ _GUARDS_CLOSED: Final = attrgetter(*_GUARDS)
 class Chatter:
     """Mechanical contacts on their way: each makes or breaks at once when moved, and then bounces a while."""
 
+    __slots__ = ("_chance", "_coming", "_goals", "levels", "next_us")
+
     def __init__(self, chance: random.Random, levels: dict[str, bool]) -> None:
         self.levels = levels  # of each contact by name, as it is this instant
         self.next_us = NEVER
@@ -151,6 +153,8 @@ class Chatter:
 
 class Footswitch:
     """The pedal and its two contacts."""
+
+    __slots__ = ("contacts", "pressed")
 
     def __init__(self, chance: random.Random) -> None:
         self.pressed = False  # the pedal itself: ground truth

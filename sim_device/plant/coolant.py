@@ -41,6 +41,8 @@ _HEAT_CAPACITY_J_K: Final = WATER_KG * HEAT_CAPACITY_J_KG_K
 class Tank:
     """What is left of the water while it leaks."""
 
+    __slots__ = ("_from_ml", "_from_us", "_leak_ml_s", "dry", "low", "next_us")
+
     def __init__(self) -> None:
         self.low = False
         self.dry = False
@@ -86,6 +88,12 @@ class Coolant:
     `ambient_c`, `heater_ok`, `fan_ok` (of the air cooler), `pump_ok`, `flow_ratio` (of what the pump gives)
     and `leak_ml_s` are the room and its faults; set them through `Plant.act`.
     """
+
+    __slots__ = (
+        *("ambient_c", "cooler_open", "fan_ok", "flow", "flow_ratio", "heater_driven", "heater_ok"),
+        *("leak_ml_s", "next_us", "pump_ok", "reading_mc", "tank", "thermostat_closed"),
+        *("_end_c", "_from_c", "_from_us", "_quiet_to_c", "_tau_us", "_under"),
+    )
 
     def __init__(self) -> None:
         self.ambient_c = AMBIENT_C

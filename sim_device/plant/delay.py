@@ -1,15 +1,27 @@
-"""Lines that follow a command after a fixed delay: relays, lamps, read-backs."""
+"""What changes by itself later: any part of the plant; lines that follow a command after a fixed delay."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 NEVER: Final = 2**63
 """An event time that does not come: beyond every instant the wire can carry."""
 
 
+class Part(Protocol):
+    """Anything that changes by itself."""
+
+    next_us: int
+
+    def happen(self, now_us: int) -> bool:
+        """Do what is due at `now_us` = `next_us`; whether an input may show it."""
+        ...
+
+
 class Delayed:
     """A level that follows its command after a delay; a command withdrawn in time leaves no trace."""
+
+    __slots__ = ("_command", "level", "next_us", "off_delay_us", "on_delay_us")
 
     def __init__(self, on_delay_us: int, off_delay_us: int, *, level: bool = False) -> None:
         self.on_delay_us = on_delay_us

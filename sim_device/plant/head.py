@@ -22,6 +22,7 @@ SHOT_SIGMA: Final = (
     0.02  # [C] energy, shot to shot; of it 1.7 to 2.2 % are the whole round trips of the dump [D]
 )
 WIDTH_SIGMA: Final = 0.02  # [C] width, shot to shot
+WIDTH_LEAST: Final = 0.1  # [C] of the mean: noise takes no more away
 DRIFT_SIGMA: Final = 0.01  # [C]
 DRIFT_BOUND: Final = 0.03  # [C] within the makers' +-5 % over 30 min
 DRIFT_TAU_S: Final = 600.0  # [C]
@@ -143,6 +144,13 @@ class Head:
     `shot_sigma`, `width_sigma`.
     """
 
+    __slots__ = (
+        *("drift", "dump_offset_trips", "first_pulse_ratio", "hold_off", "locked", "pulses_per_trigger"),
+        *("shot_sigma", "slope_ratio", "width_ratio", "width_sigma"),
+        *("_chance", "_cooled", "_cooling", "_elapsed_us", "_kept", "_shot_us", "_step", "_warm_k"),
+        *("_warm_us",),
+    )
+
     def __init__(self, chance: random.Random) -> None:
         self.locked = True
         self.hold_off = True
@@ -182,13 +190,14 @@ class Head:
         """
         mode, locked = _MODES[mode_width_ps], self.locked
         warm_k, noise = self._pumped(now_us, pump_j)
-        width_noise = max(0.1, self._chance.gauss(1.0, self.width_sigma))
+        width_noise = self._chance.gauss(1.0, self.width_sigma)
+        width_noise = width_noise if width_noise > WIDTH_LEAST else WIDTH_LEAST
         if not self.hold_off:
             return ()
         energy_uj = mode.energies[locked].at(pump_j, celsius + warm_k) * noise
         if self.first_pulse_ratio != 1.0:
-            relaxed = max(0.0, 1.0 - warm_k / ROD_WARM_K)
-            energy_uj *= 1.0 + (self.first_pulse_ratio - 1.0) * relaxed
+            relaxed = 1.0 - warm_k / ROD_WARM_K
+            energy_uj *= 1.0 + (self.first_pulse_ratio - 1.0) * (relaxed if relaxed > 0.0 else 0.0)
         if self.dump_offset_trips:
             energy_uj *= mode.offset_ratio(self.dump_offset_trips, pump_j)
         if energy_uj <= 0.0:
@@ -230,4 +239,5 @@ class Head:
             drift = math.copysign(DRIFT_BOUND, drift)
         self.drift = drift
         self._warm_k = warm_k + HEAT_K_J * pump_j
-        return warm_k, self.slope_ratio * (1.0 + drift) * max(0.0, gauss(1.0, self.shot_sigma))
+        noise = gauss(1.0, self.shot_sigma)
+        return warm_k, self.slope_ratio * (1.0 + drift) * (noise if noise > 0.0 else 0.0)

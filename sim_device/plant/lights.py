@@ -18,6 +18,8 @@ class Lights:
     the aiming spot lies beside the laser's, which no sensor tells. Set through `Plant.act`.
     """
 
+    __slots__ = ("aiming", "aiming_offset_mm", "aiming_ratio", "indicator", "indicator_ratio")
+
     def __init__(self) -> None:
         self.indicator = Delayed(LIGHT_UP_US, LIGHT_UP_US)
         self.aiming = Delayed(LIGHT_UP_US, LIGHT_UP_US)

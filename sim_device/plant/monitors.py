@@ -31,6 +31,11 @@ class EnergyMonitor:
     the share of its gain that it gains in a second from when it was set. Set through `Plant.act`.
     """
 
+    __slots__ = (
+        *("dark_uj", "drift_ratio_per_s", "frozen", "gain", "idle_uj", "pulse_uj", "sigma", "top_uj"),
+        *("_drift_ratio_per_s", "_drift_us"),
+    )
+
     def __init__(self, gain: float, dark_uj: float, sigma: float) -> None:
         self.gain = gain
         self.dark_uj = dark_uj
@@ -77,6 +82,8 @@ class Comparator:
     A threshold that is lost is none that lets light pass: against 0 any light trips it.
     """
 
+    __slots__ = ("_reset", "_threshold_uj", "readback", "tripped")
+
     def __init__(self) -> None:
         self.tripped = True
         self.readback = Delayed(LATCH_DELAY_US, LATCH_DELAY_US, level=True)
@@ -111,6 +118,12 @@ class Monitors:
     long, because it tells the width by energy over peak power. `photodiode_dead`: it sees nothing any more.
     """
 
+    __slots__ = (
+        *("a", "b", "count", "flash", "photodiode_dead", "photodiode_ratio", "photodiode_sigma", "port"),
+        *("width_ps",),
+        *("_chance",),
+    )
+
     def __init__(self, chance: random.Random) -> None:
         self.a = EnergyMonitor(GAIN_A, DARK_A_UJ, NOISE_SIGMA)
         self.b = EnergyMonitor(GAIN_B, DARK_B_UJ, NOISE_SIGMA)
@@ -140,8 +153,9 @@ class Monitors:
         self.port.measure(now_us, port_uj, noise_port)
         if energy_uj * self.photodiode_ratio >= COUNTED_UJ and not self.photodiode_dead:
             self.count += 1
-            read_ps = width_ps * (1.0 + self.photodiode_sigma * noise_diode) / self.photodiode_ratio
-            self.width_ps = min(WIDTH_TOP_PS, max(0, round(read_ps)))
+            read_ps = round(width_ps * (1.0 + self.photodiode_sigma * noise_diode) / self.photodiode_ratio)
+            read_ps = read_ps if read_ps < WIDTH_TOP_PS else WIDTH_TOP_PS
+            self.width_ps = read_ps if read_ps > 0 else 0
 
     def _two_normal(self) -> tuple[float, float]:
         """Two standard normal numbers (Box and Muller's), at less than the price of two from the library."""

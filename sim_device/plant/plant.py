@@ -13,14 +13,14 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from operator import attrgetter
-from typing import Final, Protocol
+from typing import Final
 
 from sim_device.board import Inputs, Outputs
 from sim_device.plant.capacitor import Capacitor
 from sim_device.plant.contacts import ACTUATORS, ESTOP, Chatter, Contacts, Footswitch
 from sim_device.plant.conversion import MODULES, PUMP_NM, converted
 from sim_device.plant.coolant import FLOW_ML_MIN, Coolant
-from sim_device.plant.delay import NEVER, Delayed
+from sim_device.plant.delay import NEVER, Delayed, Part
 from sim_device.plant.head import MODES_PS, Head, Light
 from sim_device.plant.lamp import Lamp
 from sim_device.plant.lights import Lights
@@ -39,24 +39,22 @@ _LATER: Final = slice(len(_OFTEN), None)
 _levels: Final = attrgetter(*_OFTEN, *_SELDOM)
 
 
-class Part(Protocol):
-    """Anything that changes by itself."""
-
-    next_us: int
-
-    def happen(self, now_us: int) -> bool:
-        """Do what is due at `now_us` = `next_us`; whether an input may show it."""
-        ...
-
-
 class Plant:
     """Everything between the firmware's outputs and its inputs, and the ground truth of the light."""
+
+    __slots__ = (
+        *("capacitor", "changed", "comparator", "contacts", "coolant", "estop_relay", "foot"),
+        *("gate_inhibited", "head", "hv_inhibited", "lamp", "lights", "monitors", "next_event_us"),
+        *("now_us", "optics", "powered", "settling", "shutter", "truth"),
+        *("_driven", "_due_us", "_inputs", "_key", "_open_names", "_outputs", "_parts", "_publish"),
+        *("_read_us", "_spot_um"),
+    )
 
     def __init__(self, seed: int, contacts: Contacts | None = None) -> None:
         self.now_us = 0
         self._inputs = Inputs()
         self._inputs.count()
-        self._read_us = -1  # when the voltage was read
+        self._read_us = -1  # up to then the voltage reads as it was read last
         self.contacts = contacts or Contacts()
         self.truth = Truth()
         self.powered = True
@@ -83,7 +81,7 @@ class Plant:
             (self.capacitor, self._publish_charge),  # these four change with every pulse
             (self.optics, self._publish_light),
             (self.coolant, self._publish_cooling),
-            (self.hv_inhibited, self._publish_channels),
+            (self.hv_inhibited, self._publish_charger),
             (self.foot.contacts, self._publish_foot),
             (self.settling, self._publish_contacts),
             (self.shutter, self._publish_shutter),
@@ -107,10 +105,15 @@ class Plant:
 
     @property
     def inputs(self) -> Inputs:
-        """What the board shows now; the voltage, which moves between events, is read when asked for."""
-        if self._read_us != self.now_us:
-            self._read_us = self.now_us
-            self._inputs.hv_mv = self.capacitor.millivolts(self.now_us)
+        """What the board shows now."""
+        return self.read()
+
+    def read(self) -> Inputs:
+        """The same: the voltage, which moves between events, is read when asked for."""
+        now_us = self.now_us
+        if self._read_us < now_us:
+            self._inputs.hv_mv = self.capacitor.millivolts(now_us)
+            self._read_us = NEVER if now_us >= self.capacitor.still_us else now_us
         return self._inputs
 
     @property
@@ -298,11 +301,8 @@ class Plant:
 
     def _plan_pulse(self) -> None:
         """Take over when the parts that change with every pulse change next."""
-        due_us = self._due_us
-        due_us[0] = self.capacitor.next_us
-        due_us[1] = self.optics.next_us
-        due_us[2] = self.coolant.next_us
-        due_us[3] = self.hv_inhibited.next_us
+        due_us, optics, coolant = self._due_us, self.optics, self.coolant
+        due_us[:4] = self.capacitor.next_us, optics.next_us, coolant.next_us, self.hv_inhibited.next_us
         self.next_event_us = min(due_us)
 
     def _note(self) -> None:
@@ -382,7 +382,9 @@ class Plant:
         line.simmer_on = self.lamp.simmer.level
         line.comparator_tripped = self.comparator.readback.level
         line.gate_inhibited = self.gate_inhibited.level
-        line.hv_inhibited = self.hv_inhibited.level
+
+    def _publish_charger(self) -> None:
+        self._inputs.hv_inhibited = self.hv_inhibited.level
 
     def _publish_lights(self) -> None:
         self._inputs.indicator_ua = self.lights.indicator_ua

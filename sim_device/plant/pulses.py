@@ -19,15 +19,14 @@ MEASURE_US: Final = 100  # [C] pulse to reading
 class Optics:
     """What is due: Pockels cell, light, readings, each at its time; what is due first happens first."""
 
+    __slots__ = ("_lights", "_measured", "_plant", "_pumped", "next_us")
+
     def __init__(self, plant: Plant) -> None:
         self.next_us = NEVER
         self._plant = plant
-        self._pumped: list[
-            tuple[int, float, int, bool]
-        ] = []  # (Pockels cell works, pump energy, mode, triggered)
-        self._lights: list[
-            tuple[int, Light, int, bool, bool]
-        ] = []  # (due, light, mode, triggered, free running)
+        self._pumped: list[tuple[int, float, int, bool]] = []  # (due, pump energy, mode, triggered)
+        # (due, light, mode, triggered, free running)
+        self._lights: list[tuple[int, Light, int, bool, bool]] = []
         self._measured: list[tuple[int, TruePulse]] = []  # (reading is due, pulse)
 
     def pump(self, now_us: int, pump_j: float, mode_width_ps: int, *, triggered: bool = True) -> None:
@@ -43,13 +42,13 @@ class Optics:
 
     def happen(self, now_us: int) -> bool:
         """A pulse is dumped (no input shows it yet), or its readings are ready."""
-        plant, shown = self._plant, False
+        plant, lights, measured, shown = self._plant, self._lights, self._measured, False
         while self._pumped and self._pumped[0][0] <= now_us:
             _, pump_j, mode_width_ps, triggered = self._pumped.pop(0)
             for light in plant.dump_cavity(now_us, pump_j, mode_width_ps):
-                heappush(self._lights, (now_us + light.delay_us, light, mode_width_ps, triggered, False))
-        while self._lights and self._lights[0][0] <= now_us:
-            _, light, mode_width_ps, triggered, free_running = heappop(self._lights)
+                heappush(lights, (now_us + light.delay_us, light, mode_width_ps, triggered, False))
+        while lights and lights[0][0] <= now_us:
+            _, light, mode_width_ps, triggered, free_running = heappop(lights)
             pulse = plant.emit(
                 now_us,
                 light.energy_uj,
@@ -58,9 +57,9 @@ class Optics:
                 triggered=triggered,
                 free_running=free_running,
             )
-            self._measured.append((now_us + MEASURE_US, pulse))
-        while self._measured and self._measured[0][0] <= now_us:
-            _, pulse = self._measured.pop(0)
+            measured.append((now_us + MEASURE_US, pulse))
+        while measured and measured[0][0] <= now_us:
+            _, pulse = measured.pop(0)
             plant.measure(pulse)
             shown = True
         self._plan()

@@ -28,6 +28,12 @@ class Shutter:
     there is a supply; both, and the times of travel, are set through `Plant.act`.
     """
 
+    __slots__ = (
+        *("close_travel_us", "closed_switch", "driver_welded", "next_us", "open_switch", "open_travel_us"),
+        *("stuck",),
+        *("_from_position", "_from_us", "_rests_at", "_rests_us", "_travel_us"),
+    )
+
     def __init__(self) -> None:
         self.stuck = False
         self.driver_welded = False

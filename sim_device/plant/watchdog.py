@@ -16,6 +16,8 @@ SHORTEST_US: Final = 42_000
 class Watchdog:
     """Judges the counter that the firmware raises by one with each refresh."""
 
+    __slots__ = ("_kicked_us", "bites_us", "kicks")
+
     def __init__(self) -> None:
         self.bites_us = 0
         self.kicks = 0  # the count seen last

@@ -256,16 +256,18 @@ def test_a_firmware_that_compares_every_line_in_every_step_does_the_same(
 
 
 @pytest.mark.usefixtures("freshly_warmed_up")
-def test_a_memory_that_is_written_to_at_once_or_after_the_step_makes_no_difference(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_memory_may_be_asked_or_reached_past_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     script = disturbed(ANY, 6)
     first = simulate(script, 6, firmware="native", clock=time.perf_counter)
     _warmed_up.cache_clear()
-    monkeypatch.setattr(native, "RamMemory", type(None))  # none is known to be quick
+    monkeypatch.setattr("rig.laser.RamMemory", Doubted)
     other = simulate(script, 6, firmware="native", clock=time.perf_counter)
     assert first.pulses_true >= 20
     assert first.trace_sha256 == other.trace_sha256
+
+
+class Doubted(RamMemory):
+    """No `RamMemory` for sure: the core asks it for every byte."""
 
 
 class Forgetful(Host):
@@ -286,16 +288,14 @@ class Forgetful(Host):
 _REPORT = bytes([PulseReport.opcode])
 
 
-@pytest.mark.parametrize("quick", [True, False])
-def test_a_step_may_write_more_often_than_there_is_room_for(
-    quick: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("freshly_warmed_up")
+@pytest.mark.parametrize("memory", [RamMemory, Doubted])
+def test_a_step_may_write_often(memory: type[RamMemory], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rig.laser.RamMemory", memory)
     images = []
     for name in BOTH:
         simulator = warm_laser(1, name)
         host = Forgetful(simulator)
-        if not quick:
-            monkeypatch.setattr(native, "RamMemory", type(None))
         host.begin_firing()
         host.fire(3_000_000)
         number = simulator.plant.truth.triggers

@@ -148,16 +148,18 @@ def permit_at() -> Iterator[int]:
     permit = at("emitting").firmware.device.permit
     like = _PERMIT.pack(permit.id, permit.pulses_left, permit.internal, permit.ends_us)
     with benches_of(BenchNative):
-        held = bytes(core_of(at("emitting"))._bytes)
+        held = core_of(at("emitting"))._core.image()
         assert held.count(like) == 1
         yield held.index(like)
 
 
 def in_c(bench: Bench, permit_at: int, **tipped: int) -> Bench:
     core = core_of(bench)
-    number, left, internal, ends_us = _PERMIT.unpack_from(core._bytes, permit_at)
+    image = bytearray(core._core.image())
+    number, left, internal, ends_us = _PERMIT.unpack_from(image, permit_at)
     fields = {"number": number, "left": left, "internal": internal, "ends_us": ends_us} | tipped
-    _PERMIT.pack_into(core._bytes, permit_at, *fields.values())
+    _PERMIT.pack_into(image, permit_at, *fields.values())
+    core._core.restore(bytes(image), core._memory)
     return bench
 
 

@@ -145,8 +145,15 @@ def test_either_contact_of_the_port_closes_the_shutter_of_a_calibration_in_its_s
     assert not bench.status.calibrated
 
 
-@pytest.mark.parametrize("shot", [3, 4, 20, 32])
-@pytest.mark.parametrize(("seen_uj", "good"), [(0, False), (1_999, False), (2_000, True)])
+@pytest.mark.parametrize(
+    ("shot", "seen_uj", "good"),
+    [
+        *((shot, seen_uj, False) for shot in (3, 4, 5, 20, 32) for seen_uj in (0, 1_999)),
+        *((shot, 2_000, shot not in (3, 4)) for shot in (3, 4, 5, 20, 32)),
+        # the first level of a mode is so strong that the port must see more: the monitors saw 61,580 uJ
+        *((shot, seen_uj, seen_uj == 15_000) for shot in (3, 4) for seen_uj in (14_999, 15_000)),
+    ],
+)
 def test_the_first_shot_that_the_port_does_not_see_ends_the_calibration(
     shot: int, seen_uj: int, good: bool
 ) -> None:

@@ -1,16 +1,20 @@
 """The library of the C core: how it is built, what is said when it cannot be, that tests fail on it."""
 
+import gc
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import weakref
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from protocols.states import State
 from sim_device import native, native_build
-from sim_device.board import Inputs
+from sim_device.board import Inputs, Outputs
 from sim_device.errors import SetupError
 from sim_device.firmware import MEMORY_BYTES, Reference
 from sim_device.firmwares import NAMES, make
@@ -80,6 +84,15 @@ def test_without_a_compiler_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPat
         native_build.built()
 
 
+def test_without_the_headers_of_python_it_says_how_to_get_them(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(small))
+    with pytest.raises(SetupError, match=r"no .*Python\.h: install them .*python3-dev.*reference firmware"):
+        native_build.built()
+    assert not list((small / "cache").iterdir())
+
+
 def test_without_sources_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(native_build, "SOURCES", tmp_path)
     with pytest.raises(SetupError, match="sources are missing"):
@@ -125,6 +138,91 @@ def test_bytes_of_another_build_are_refused() -> None:
     saved = firmware.__getstate__()
     with pytest.raises(ValueError, match="another build of the core"):
         firmware.__setstate__(saved | {"build": "other"})
+    with pytest.raises(ValueError, match=rf"an image has {len(saved['image'])} bytes, not 3"):
+        firmware.__setstate__(saved | {"image": b"abc"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (0, Outputs(), b"", b""),
+        (0, Inputs(), bytearray(), b""),
+        (0, Inputs(), b"", ""),
+        (0.5, Inputs(), b"", b""),
+        (0, Inputs(), b""),
+    ],
+)
+def test_a_step_takes_what_it_is_declared_with_and_nothing_else(arguments: tuple[Any, ...]) -> None:
+    firmware = Native()
+    firmware.boot(0, RamMemory(), watchdog_reset=False)
+    before = firmware.__getstate__()["image"]
+    with pytest.raises(TypeError):
+        firmware.step(*arguments)
+    assert firmware.__getstate__()["image"] == before
+
+
+def test_a_line_that_was_taken_away_is_named() -> None:
+    firmware, inputs = Native(), Inputs()
+    firmware.boot(0, RamMemory(), watchdog_reset=False)
+    del inputs.door_closed
+    with pytest.raises(AttributeError, match="door_closed"):
+        firmware.step(0, inputs, b"", b"")
+
+
+class Restless(RamMemory):
+    """A memory that has the firmware step while it is stepping."""
+
+    firmware: Native
+
+    def write(self, offset: int, data: bytes) -> None:
+        self.firmware.step(0, Inputs(), b"", b"")
+
+
+def test_a_firmware_that_runs_already_is_not_entered_again() -> None:
+    memory = Restless()
+    memory.firmware = Native()
+    with pytest.raises(RuntimeError, match="its memory called it"):
+        memory.firmware.boot(0, memory, watchdog_reset=False)
+    memory.firmware.boot(0, RamMemory(), watchdog_reset=False)
+    assert memory.firmware.step(0, Inputs(), b"", b"").wake_us > 0
+
+
+def test_a_firmware_that_nobody_has_any_more_is_forgotten_with_its_memory() -> None:
+    memory = Restless()
+    memory.firmware = Native()
+    memory.firmware.boot(0, RamMemory(), watchdog_reset=False)
+    with pytest.raises(RuntimeError):
+        memory.firmware.boot(0, memory, watchdog_reset=False)  # from now on both have each other
+    known = weakref.ref(memory)
+    del memory
+    gc.collect()
+    assert known() is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_wrong_with_a_memory_is_met_whichever_way_a_firmware_reaches_it(name: str) -> None:
+    firmware, memory = make(name, "PL755-0007"), RamMemory()
+
+    def start() -> bytes:
+        firmware.boot(0, memory, watchdog_reset=False)
+        firmware.step(0, Inputs(), b"", b"")
+        return memory.image()
+
+    once, twice = start(), start()
+    assert once != twice, "boots are counted"
+    written = next(place for place, byte in enumerate(twice) if byte)
+    spoilt = bytearray(twice)
+    spoilt[written] ^= 0xFF
+    alteration = memory.alter(bytes(spoilt))
+    assert memory.plain is None
+    start()
+    assert alteration.seen
+    assert memory.plain is not None
+    memory.put(twice)
+    memory.flaws.failing = True
+    assert memory.plain is None
+    assert start() == twice
+    assert memory.flaws.refused > 0
 
 
 # -- the whole core, compiled once for several tests, each source by itself
@@ -143,7 +241,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 
 
 def _compile(folder: Path, sources: list[Path], *flags: str) -> subprocess.CompletedProcess[str]:
-    command = ["cc", *native_build.FLAGS, "-O1", f"-I{native_build.SOURCES / 'include'}", *flags, "-c"]
+    known = (*native_build.FLAGS, *native_build.PYTHON, f"-I{native_build.SOURCES / 'include'}")
+    command = ["cc", *known, "-O1", *flags, "-c"]
     command.remove("-shared")
     return subprocess.run(
         [*command, *map(str, sources)], cwd=folder, capture_output=True, text=True, check=False
@@ -219,6 +318,7 @@ def _try_much() -> None:
 
 SANITIZED = """
 import sys
+import sysconfig
 from tests.sim_device.golden import histories
 from tests.sim_device.twins import BenchNative, benches_of
 with benches_of(BenchNative):

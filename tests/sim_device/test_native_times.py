@@ -61,7 +61,8 @@ def test_a_foot_that_is_held_while_arming_is_waited_for_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a_permille", "b_permille"), [(1_000, 1_000), (1_200, 800), (0, 1_000), (3_000, 1_000)]
+    ("a_permille", "b_permille"),
+    [(1_000, 1_000), (1_200, 800), (0, 1_000), (3_000, 1_000), (600, 1_000), (200, 1_000), (200, 3_000)],
 )
 def test_a_calibration_ends_alike(a_permille: int, b_permille: int) -> None:
     room = room_at("standby")

@@ -66,6 +66,53 @@ def test_the_gate_reads_inhibited_unless_everything_lets_it_open(
     assert plant.inputs.comparator_tripped == tripped
 
 
+CHARGING = Outputs(
+    hv_enable=True,
+    hv_set_mv=1_150_000,
+    dump_hold=True,
+    simmer_start=True,
+    gate_enable=True,
+    mode_width_ps=750,
+)
+SUPPLIES = {
+    "charge": CHARGING,
+    "charge to less": dataclasses.replace(CHARGING, hv_set_mv=800_000),
+    "charge to nothing": dataclasses.replace(CHARGING, hv_set_mv=0),
+    "hold": dataclasses.replace(CHARGING, hv_enable=False),
+    "dump": Outputs(),
+}
+FAULTS = {"leak": ("bleed_ratio", 4_000.0), "healthy": ("bleed_ratio", 1.0), "weak": ("charger_ratio", 0.01)}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*SUPPLIES, *FAULTS, "fire", "cut", "return"]),
+            st.lists(st.integers(0, 200 * MS), max_size=3),
+        ),
+        max_size=12,
+    )
+)
+def test_the_board_shows_the_voltage_of_this_very_moment(acts: list[tuple[str, list[int]]]) -> None:
+    """It is not read anew while it stands still: nobody may notice."""
+    plant, driven = Plant(1, Contacts(key_on=True)), CHARGING
+    plant.drive(dataclasses.replace(CHARGING, comparator_reset=True))
+    plant.advance(S)
+    for act, waits_us in acts:
+        if act in SUPPLIES:
+            driven = dataclasses.replace(SUPPLIES[act], lamp_triggers=driven.lamp_triggers)
+        elif act in FAULTS:
+            plant.act(lambda p, fault=FAULTS[act]: setattr(p.capacitor, *fault))  # type: ignore[misc] # bound now
+        elif act == "fire":
+            driven = dataclasses.replace(driven, lamp_triggers=driven.lamp_triggers + 1)
+        else:
+            plant.set_power(act == "return")
+        plant.drive(driven)
+        for wait_us in waits_us:
+            plant.advance(plant.now_us + wait_us)
+            assert plant.inputs.hv_mv == plant.capacitor.millivolts(plant.now_us)
+
+
 def test_every_contact_reaches_its_line() -> None:
     expected = {
         "key_on": ("key_on", True, True),

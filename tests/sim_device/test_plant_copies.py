@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rig.laser import warm_laser
 from sim_device.board import Outputs, lines_of
 from sim_device.plant import Contacts, Plant
 
@@ -51,6 +52,22 @@ def live(plant: Plant) -> list[object]:
             seen.append((plant.now_us, lines_of(plant.inputs)))
         plant.advance(until_us)
     return [*seen, list(plant.truth.pulses), plant.coolant.celsius(plant.now_us), plant.head.drift]
+
+
+def test_whatever_a_step_goes_through_has_slots() -> None:
+    """Attributes of a copied object are slower to find otherwise, and every laser of a campaign is a copy."""
+    laser = warm_laser(1)
+    alone = (laser, laser.wire, laser.wire.to_device, laser.watchdog, laser._clock)
+    found: dict[int, object] = {id(part): part for part in alone}
+    waiting: list[object] = [laser.plant]
+    while waiting:
+        part = waiting.pop()
+        if type(part).__module__.startswith("sim_device.plant") and id(part) not in found:
+            found[id(part)] = part
+            names = [name for kind in type(part).__mro__ for name in getattr(kind, "__slots__", ())]
+            waiting += [getattr(part, name) for name in names]
+    assert len(found) > 25
+    assert not [type(part).__name__ for part in found.values() if getattr(part, "__dict__", {})]
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])

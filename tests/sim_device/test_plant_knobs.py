@@ -226,7 +226,7 @@ def test_a_lamp_breaks_at_the_end_of_its_life_and_is_weaker_before() -> None:
 
 def test_a_shot_that_breaks_the_lamp_ends_its_simmer() -> None:
     plant = warm()
-    turn(plant, "lamp.wear_ratio", 1e6)
+    turn(plant, "lamp.wear_ratio", 1e7)
     fire(plant)
     assert plant.lamp.broken
     assert not plant.inputs.simmer_on

@@ -38,3 +38,15 @@ def test_advancing_to_a_time_at_which_nothing_was_said_gets_there() -> None:
     until_us = simulator.now_us + 1
     assert simulator.advance(until_us, until_sent=True) > until_us
     assert simulator.now_us == until_us
+
+
+def test_advancing_until_something_is_sent_ends_too_when_the_line_is_plugged_out_or_in() -> None:
+    simulator = connected()
+    out_us = simulator.now_us + 123
+    simulator.at(out_us, lambda simulator: simulator.wire.unplug())
+    simulator.at(out_us + 45, lambda simulator: simulator.wire.plug())
+    for instant_us in (out_us, out_us + 45):
+        simulator.advance(out_us + 100, until_sent=True)
+        assert simulator.now_us == instant_us
+    simulator.advance(out_us + 100, until_sent=True)
+    assert simulator.now_us == out_us + 100
