@@ -51,20 +51,24 @@ class DeviceLink:
     """Serves one host at a time; lives as long as the firmware runs."""
 
     def __init__(self, boot: int, interface_hash: int = INTERFACE_HASH) -> None:
-        self.session = 0  # 0: nobody connected since boot
         self.frames_rejected = 0
         self._boot = boot
         self._interface_hash = interface_hash
         self._decoder = Decoder()
-        self._out = bytearray()
         self._connects = 0
         self._host_nonce = 0
+        self._nak_sent = False
+        self._begin(0)  # nobody connected since boot
+
+    def _begin(self, session: int) -> None:
+        """A session, of which nothing was said yet; nothing of the one before may follow."""
+        self.session = session
         self._expected_seq = 1
         self._asking = False
         self._last_answer = b""
         self._heard_seq = 0
         self._free_seq = 1
-        self._nak_sent = False
+        self._out = bytearray()
 
     def receive(self, data: bytes) -> list[DeviceEvent]:
         """Take bytes from the wire; carry the events out in their order."""
@@ -122,30 +126,24 @@ class DeviceLink:
         return [Heard(message)]
 
     def _take_request(self, seq: int, request: Request) -> list[DeviceEvent]:
-        if seq == self._expected_seq and self._asking:
-            return []  # doubled on the way, in the same run of bytes as the first
-        if seq == self._expected_seq:
+        if seq > self._expected_seq:
+            self._reject(NakReason.SEQUENCE)
+        elif seq == self._expected_seq - 1:
+            self._out += self._last_answer
+        elif seq == self._expected_seq and not self._asking:
             self._nak_sent = False
             self._asking = True
             return [Asked(request)]
-        if seq == self._expected_seq - 1 and self._last_answer:
-            self._out += self._last_answer
-        elif seq > self._expected_seq:
-            self._reject(NakReason.SEQUENCE)
-        return []  # older ones were answered long ago: the host no longer waits for them
+        # Else doubled on the way, in the same run of bytes as the first, or answered long ago: the host no
+        # longer waits for it.
+        return []
 
     def _take_connect(self, connect: Connect) -> list[DeviceEvent]:
         events: list[DeviceEvent] = []
         if connect.host_nonce != self._host_nonce:
             self._connects += 1
             self._host_nonce = connect.host_nonce
-            self.session = self._fresh_session(connect.host_nonce)
-            self._expected_seq = 1
-            self._asking = False
-            self._last_answer = b""
-            self._heard_seq = 0
-            self._free_seq = 1
-            self._out.clear()  # nothing of the old session may follow
+            self._begin(self._fresh_session(connect.host_nonce))
             events.append(SessionOpened(self.session, connect.interface_hash == self._interface_hash))
         self._nak_sent = False
         answer = Connected(connect.host_nonce, self._boot, self._interface_hash)

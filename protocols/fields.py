@@ -150,7 +150,7 @@ class Text:
     def check(self, field: str, value: Any) -> None:
         """Raise FieldError unless `value` is allowed."""
         ok = isinstance(value, str) and len(value) <= self.size and value.isascii()
-        if not ok or (value and not value.isprintable()) or value != value.strip():
+        if not (ok and value.isprintable() and value == value.strip()):
             raise FieldError(field, value, f"up to {self.size} printable ASCII characters")
 
     def pack(self, value: str) -> bytes:

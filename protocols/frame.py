@@ -143,7 +143,7 @@ class Decoder:
     def _take(self, piece: bytes, found: list[Frame | ParseError]) -> None:
         if self._dropping:
             return
-        self._buffer = self._buffer + piece if self._buffer else piece
+        self._buffer += piece
         if len(self._buffer) > ENCODED_MAX:
             found.append(ParseError(NakReason.LENGTH, f"more than {ENCODED_MAX} bytes without a delimiter"))
             self._buffer, self._dropping = b"", True

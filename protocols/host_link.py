@@ -39,6 +39,9 @@ class LinkState(enum.Enum):
     FAILED = "given up: only a new link helps"
 
 
+_UP: Final = LinkState.UP  # looked at with every frame
+
+
 class LinkFailure(enum.Enum):
     """Why the link was given up."""
 
@@ -175,7 +178,7 @@ class HostLink:
 
     def send(self, message: Message) -> None:
         """Send an out-of-band message (Heartbeat, AckPulses); silently dropped unless the link is UP."""
-        if self.state is LinkState.UP:
+        if self.state is _UP:
             self._out += encode(Frame(self.session, self._take_free_seq(), message))
 
     def stop(self, stop_id: int, now_us: int) -> list[LinkEvent]:
@@ -208,7 +211,7 @@ class HostLink:
     def next_deadline(self) -> int | None:
         """When `tick` must be called at the latest; None when nothing is due."""
         due_us: int | None = None
-        if self.state is LinkState.UP:
+        if self.state is _UP:
             due_us = self._heard_us + timing.LINK_SILENT_US
             if self._pending and self._pending.resend_us < due_us:
                 due_us = self._pending.resend_us
@@ -267,7 +270,7 @@ class HostLink:
             return self._take_connected(frame, message, now_us)
         if isinstance(message, Nak):
             return self._take_nak(frame, message, now_us)
-        ours = self.state is LinkState.UP and frame.session == self.session
+        ours = self.state is _UP and frame.session == self.session
         if message.channel is _ANSWER:
             return self._take_answer(frame, now_us) if ours else []
         lost = frame.seq - self._last_free_seq - 1

@@ -28,7 +28,6 @@ from protocols.requests import (
     Calibration,
     CommitSetpoint,
     Counters,
-    Identity,
     ReadCalibration,
     ReadCounters,
     ReadIdentity,
@@ -59,7 +58,6 @@ MASTER_SUMMARY: Final = 0x40
 
 _RANGES: Final = frozenset({Refusal.ENERGY_RANGE, Refusal.RATE_NOT_OFFERED, Refusal.MODE_NOT_OFFERED})
 _READ_BY: Final[dict[type[Message], Request]] = {
-    Identity: ReadIdentity(),
     Setpoint: ReadSetpoint(),
     Counters: ReadCounters(),
     Calibration: ReadCalibration(),
@@ -136,11 +134,10 @@ class Console:
         return data
 
     def _take(self, piece: bytes) -> None:
-        if not self._dropping:
-            self._line += piece
-            if len(self._line) > LINE_MAX:
-                self._line.clear()
-                self._dropping = True
+        self._line += piece
+        if len(self._line) > LINE_MAX:
+            self._line.clear()
+            self._dropping = True  # until the line ends
 
     def _note(self, error: ConsoleError) -> None:
         self.events |= _EVENTS[-error.code // 100]

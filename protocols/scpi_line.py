@@ -129,20 +129,16 @@ class Grammar:
         self._nodes = {spelling: node for node in tree for spelling in node.spellings()}
 
     def parse(self, line: bytes) -> list[Command]:
-        """The commands of `line` in order; behind the first that is not understood only a stop counts."""
+        """The commands of `line` in order; to run one that is not understood raises what is wrong."""
         text = line.decode("latin-1").replace("\t", " ").strip(" \r")
         commands: list[Command] = []
         path: tuple[str, ...] = ()
-        failed = False
         for unit in filter(None, map(str.strip, text.split(";"))):
             try:
                 command, path = self._understand(unit, path)
             except ConsoleError as error:
                 command, path = failing(unit, error), ()
-                commands += [] if failed else [command]
-                failed = True
-                continue
-            commands += [command] if command.always or not failed else []
+            commands.append(command)
         if commands:
             commands[-1] = replace(commands[-1], ends_line=True)
         return commands

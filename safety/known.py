@@ -100,6 +100,7 @@ class Known:
     def situation(self, now_us: int) -> Situation:
         """What the gate looks at, at this microsecond."""
         books, sequence = self.books, self.sequence
+        intent, arm_epoch, permit_open = books.standing()
         return Situation(  # by position: names would cost half as much again, for every message
             self.link,
             self.freshness.qualities(now_us),
@@ -108,9 +109,9 @@ class Known:
             self.plan,
             self.latches.standing(),
             tuple(self.uncertain),
-            books.intent,
-            books.arm_epoch,
-            books.open is not None,  # permit_open
+            intent,
+            arm_epoch,
+            permit_open,
             books.used,
             self.in_flight,
             sequence.reported_to,

@@ -89,12 +89,12 @@ class Map:
         return inside is not None and self.imported.get(mutant.module, set()).isdisjoint(inside[1:])
 
     def tests_of(self, mutant: Mutant, root: Path) -> list[str]:
-        """The tests that enter its line, or use a name that its statement defines; the quickest first."""
+        """The tests that enter its line, or use what it defines or makes at import; the quickest first."""
         lines = self.entered.get(mutant.module, {})
         bits = 0
         if mutant.function_lines is not None:
             bits = _union(lines, mutant.lines) or _union(lines, mutant.function_lines)
-        if not bits:
+        if not bits or not self.is_swappable(mutant):
             for name in _made_of(mutant.names, root):
                 for file, used in _uses(root).get(name, {}).items():
                     bits |= _union(self.entered.get(file, {}), used)
@@ -150,6 +150,8 @@ def _parts(root: Path) -> dict[str, set[str]]:
             if isinstance(statement, ast.Assign | ast.AnnAssign):
                 parts: list[ast.AST] = [statement]
                 defined = {name for name, _ in _names(statement, ast.Store)}
+            elif isinstance(statement, ast.FunctionDef):  # tables may be made by calling it
+                parts, defined = [statement], {statement.name}
             elif isinstance(statement, ast.ClassDef):
                 fields = [part for part in statement.body if isinstance(part, ast.Assign | ast.AnnAssign)]
                 defined, parts = {statement.name}, [*statement.bases, *fields]

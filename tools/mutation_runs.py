@@ -73,9 +73,10 @@ def judge_outside(bench: Bench, mutants: list[Mutant], report: Report) -> None:
     killers: dict[str, Counter[str]] = {mutant.module: Counter() for mutant in mutants}
     for mutant in mutants:
         killed = killers[mutant.module]  # what killed most of its module's mutants so far goes first
+        may_notice = bench.tests.tests_of(mutant, bench.root) or bench.tests.tests
         wanted = [test for test, _ in killed.most_common()]
-        wanted += [test for test in bench.tests.tests_of(mutant, bench.root) if test not in killed]
-        score = Counter(_file(test) for test in wanted or bench.tests.tests)
+        wanted += [test for test in may_notice if test not in killed]
+        score = Counter(_file(test) for test in wanted)
         deaths = Counter[str]()
         for test, times in killed.items():
             deaths[_file(test)] += times

@@ -18,8 +18,10 @@ def from_device(message: Message, seq: int = 0, session: int = SESSION) -> bytes
 
 
 def sent(link: HostLink | DeviceLink) -> list[Frame]:
-    """What the link wants on the wire, as frames."""
-    found = Decoder().feed(link.outgoing())
+    """What the link wants on the wire, as frames: whole ones, and no byte besides."""
+    data = link.outgoing()
+    assert data[-1:] in {b"", b"\0"}
+    found = Decoder().feed(data)
     assert not any(isinstance(item, ParseError) for item in found)
     return [item for item in found if isinstance(item, Frame)]
 

@@ -55,6 +55,16 @@ def test_a_request_is_acted_on_once_and_answered_as_often_as_it_is_asked() -> No
     assert sent(link) == []
 
 
+def test_numbers_before_and_behind_a_request_that_is_being_carried_out_are_told_apart_from_it() -> None:
+    link, session = device_up()
+    first, second, third = (encode(Frame(session, seq, Acknowledge(seq))) for seq in (1, 2, 3))
+    link.receive(first)
+    link.answer(DONE)
+    link.outgoing()
+    assert link.receive(second + first + third) == [Asked(Acknowledge(2))]
+    assert sent(link) == [Frame(session, 1, DONE), Frame(session, 0, Nak(NakReason.SEQUENCE, 2, 0))]
+
+
 def test_an_answer_nobody_asked_for_is_not_sent() -> None:
     link = DeviceLink(1)
     link.answer(DONE)

@@ -3,8 +3,8 @@
 import enum
 import math
 import struct
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -111,6 +111,7 @@ def test_a_field_takes_its_range_and_refuses_everything_beyond(
         with pytest.raises(FieldError) as refused:
             replace(example, **{name: value})  # type: ignore[type-var]  # every message is a dataclass
         assert refused.value.field == name
+        assert refused.value.value is value
         assert name in str(refused.value)
         assert repr(value) in str(refused.value)
         assert refused.value.allowed in str(refused.value)
@@ -207,11 +208,27 @@ def test_raw_numbers_outside_a_fields_range_do_not_decode(
         case Bool():
             raws = list(range(2, 256))
         case Text():
-            raws = [b"a\0b", b" a", b"a ", b"\xe9", b"\n"]
+            raws = [*(b"a\0" + bytes([byte]) for byte in range(1, 256)), b" a", b"a ", b"\xe9", b"\n"]
     for raw in raws:
         struct.pack_into("<" + kind.code, payload, offset, raw)
         with pytest.raises(ValueError):  # noqa: PT011  # the frame's decoder turns it into the parse error
             message.decode(bytes(payload))
+
+
+@pytest.mark.parametrize("code", CODE_RANGES)
+def test_a_range_that_ends_just_inside_of_its_bytes_is_held_too(code: str) -> None:
+    least, most = CODE_RANGES[code]
+    for low, high, beyond in ((least, most - 1, most), (least + 1, most, least)):
+
+        @dataclass(frozen=True, slots=True)
+        class Narrow(Message):
+            opcode: ClassVar = 0xEE
+            value: Annotated[int, Int(code, "", low, high, "as narrow as that")]
+
+        for value in (low, high):
+            assert Narrow.decode(struct.pack("<" + code, value)) == Narrow(value)
+        with pytest.raises(FieldError, match=f"value = {beyond} is not allowed"):
+            Narrow.decode(struct.pack("<" + code, beyond))
 
 
 def test_a_set_is_told_from_its_bits() -> None:

@@ -53,6 +53,8 @@ def test_reasons_why_bytes_are_no_frame() -> None:
     assert reason_of(sealed(header.pack(2, 0x10, 4, 0, 1) + STOP_PAYLOAD)) == (NakReason.VERSION, 2)
     assert reason_of(sealed(header.pack(1, 0x10, 5, 0, 1) + STOP_PAYLOAD)) == (NakReason.LENGTH, 0)
     assert reason_of(sealed(header.pack(1, 0x10, 3, 0, 1) + STOP_PAYLOAD)) == (NakReason.LENGTH, 0)
+    assert reason_of(sealed(good + b"\0")) == (NakReason.LENGTH, 0)
+    assert reason_of(sealed(good[:-1])) == (NakReason.LENGTH, 0)
     assert reason_of(sealed(header.pack(1, 0xEE, 4, 0, 1) + STOP_PAYLOAD)) == (NakReason.OPCODE, 0xEE)
     assert reason_of(sealed(header.pack(1, 0x10, 4, 0, 1) + bytes(4))) == (NakReason.FIELD, 0x10)
     assert reason_of(sealed(header.pack(1, 0x10, 5, 0, 1) + bytes(5))) == (NakReason.FIELD, 0x10)

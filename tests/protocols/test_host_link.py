@@ -56,6 +56,7 @@ def test_only_the_answer_to_this_very_connect_opens_the_session() -> None:
     link.open(0)
     assert link.receive(from_device(Connected(4, 1, 1)), 0) == []
     assert link.receive(from_device(status(), 1), 0) == []
+    assert link.receive(from_device(status(), 1, session=0), 0) == []
     assert link.receive(from_device(Nak(NakReason.CRC, 1, 0)), 0) == []
     assert link.receive(from_device(Connected(3, 1, 77)), 0) == [hl.Up(SESSION, 1, 77)]
     assert link.receive(from_device(Connected(3, 1, 77), session=8), 0) == []
@@ -151,6 +152,14 @@ def test_another_protocol_version_is_told_while_connecting_from_either_side() ->
     assert third.receive(from_device(Nak(NakReason.VERSION, 0, 7)), 0) == [hl.Failed(LinkFailure.VERSION, 7)]
 
 
+def test_a_link_that_was_given_up_hears_nothing_more() -> None:
+    link = host_up()
+    link.receive(from_device(Nak(NakReason.SESSION, 1, 0), session=0), 0)
+    assert link.state is LinkState.FAILED
+    assert link.receive(from_device(status(), 1), 1) == []
+    assert link.next_deadline() is None
+
+
 def test_the_hosts_own_words_coming_back_are_called_an_echo() -> None:
     link = host_up()
     (event,) = link.receive(encode(Frame(SESSION, 1, Heartbeat(1, Intent.IDLE))), 0)
@@ -187,10 +196,13 @@ def test_only_news_keeps_the_line_alive() -> None:
     link.receive(from_device(status(), 5, session=1), 200)
     assert link.next_deadline() == 100 + SECOND
     link.request(Standby(), 300)
+    assert link.next_deadline() == 300 + 200 * MS
     link.receive(from_device(DONE, 1), 400)
     assert link.next_deadline() == 400 + SECOND
     assert link.tick(400 + SECOND - 1) == []
-    assert link.tick(400 + SECOND) == [hl.Failed(LinkFailure.SILENT)]
+    link.request(Standby(), 390 + SECOND)
+    assert link.next_deadline() == 400 + SECOND, "silence comes before the repetition"
+    assert link.tick(400 + SECOND)[-1] == hl.Failed(LinkFailure.SILENT)
 
 
 def test_a_stop_goes_first_and_is_repeated_every_50_ms() -> None:
@@ -209,6 +221,27 @@ def test_a_stop_goes_first_and_is_repeated_every_50_ms() -> None:
         assert [frame.message for frame in sent(link)] == [Stop(6)]
     assert link.tick(1_000 + 500 * MS) == [hl.Failed(LinkFailure.STOP_UNCONFIRMED)]
     assert link.next_deadline() is None
+
+
+def test_a_request_that_was_said_before_its_repetition_was_dropped_may_have_been_acted_on() -> None:
+    link = host_up()
+    link.request(Standby(), 0)
+    link.outgoing()
+    link.tick(200 * MS)  # the repetition has not left yet
+    assert link.stop(6, 200 * MS) == [hl.Abandoned(1, Standby(), sent=True)]
+    assert link.request(ReadCounters(), 201 * MS) == 2
+
+
+def test_a_stop_that_waits_puts_nothing_off_and_is_not_said_before_its_time() -> None:
+    link = host_up()
+    link.stop(6, 990 * MS)
+    link.outgoing()
+    assert link.next_deadline() == SECOND
+    assert link.tick(SECOND) == [hl.Failed(LinkFailure.SILENT)]
+    assert link.outgoing() == b""
+    assert link.next_deadline() == 1_040 * MS
+    assert link.tick(1_040 * MS) == []
+    assert [frame.message for frame in sent(link)] == [Stop(6)]
 
 
 def test_only_an_answer_that_names_the_stop_and_confirms_it_does() -> None:

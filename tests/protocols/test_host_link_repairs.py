@@ -46,6 +46,17 @@ def test_the_time_out_settles_at_four_times_the_measured_within_its_limits() -> 
         assert abs(deadline - now_us - settled_us) < 10
 
 
+def test_a_request_that_waited_for_another_is_measured_from_when_it_left() -> None:
+    link = host_up()
+    link.request(ReadCounters(), 0)
+    link.request(ReadCounters(), 0)
+    link.receive(from_device(COUNTERS, 1), 160 * MS)
+    link.receive(from_device(COUNTERS, 2), 168 * MS)
+    link.request(ReadCounters(), 168 * MS)
+    after_the_first_us = 7 * 200 * MS // 8 + 160 * MS // 2
+    assert link.next_deadline() == 168 * MS + 7 * after_the_first_us // 8 + 8 * MS // 2
+
+
 def test_a_lost_answer_brings_the_same_bytes_again_five_times_in_all() -> None:
     link = host_up()
     link.request(Standby(), 0)

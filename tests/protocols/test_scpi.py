@@ -21,8 +21,21 @@ SETTINGS = {
     "SOURce:ENERgy 100": StageSetpoint(755, 750, 100_000, 5_000, Handpiece.ZOOM, 3_500),
     "SOURce:RATE 2.5": StageSetpoint(755, 750, 173_000, 2_500, Handpiece.ZOOM, 3_500),
     "SOURce:WIDTh 550": StageSetpoint(755, 550, 173_000, 5_000, Handpiece.ZOOM, 3_500),
-    "SOURce:WAVelength 755": StageSetpoint(755, 750, 173_000, 5_000, Handpiece.ZOOM, 3_500),
+    "SOURce:WAVelength 755 nm": StageSetpoint(755, 750, 173_000, 5_000, Handpiece.ZOOM, 3_500),
     "SOURce:APPLy 650,20,10": StageSetpoint(755, 650, 20_000, 10_000, Handpiece.ZOOM, 3_500),
+}
+UNITS = {
+    "mJ": "SOURce:ENERgy? SENSe:ENERgy? SENSe:ENERgy2?",
+    "ps": "SOURce:WIDTh? SENSe:WIDTh?",
+    "nm": "STATus:WAVelength? SOURce:WAVelength?",
+    "mm": "STATus:SPOT? SOURce:SPOT?",
+    "Hz": "SOURce:RATE?",
+    "degC": "SENSe:TEMPerature?",
+    "l/min": "SENSe:FLOW?",
+    "V": "SENSe:CHARge?",
+    "mA": "SENSe:INDicator?",
+    "mW": "SENSe:AIMing?",
+    "1": "CALibration:GAIN? CALibration:GAIN2?",
 }
 OTHERS = {"*CLS", "*ESE 0", "*SRE 0", "*OPC", "*WAI", "ABORt"}
 
@@ -45,6 +58,12 @@ def test_every_node_of_the_tree_is_tried_below() -> None:
     assert all(node.meaning for node in TREE)
     spellings = [spelling for node in TREE for spelling in node.spellings()]
     assert len(spellings) == len(set(spellings))
+
+
+def test_every_answer_is_declared_in_the_unit_that_its_reading_has() -> None:
+    expected = {query: unit for unit, queries in UNITS.items() for query in queries.split()}
+    declared = {node.header.replace("[", "").replace("]", "") + "?": node.unit for node in TREE if node.query}
+    assert declared == {query: expected.get(query, "") for query in READINGS}
 
 
 def test_short_forms_follow_the_rule_of_scpi() -> None:
@@ -128,6 +147,16 @@ def test_a_setting_is_staged_committed_and_read_back() -> None:
     )
     assert terminal.laser.setpoint == Setpoint(755, 650, 120_500, 10_000, Handpiece.ZOOM, 3_500)
     assert [type(request) for request in terminal.laser.asked] == [StageSetpoint, CommitSetpoint] * 3
+
+
+@pytest.mark.parametrize(
+    ("word", "on"), [("ON", True), ("1", True), ("OFF", False), ("off", False), ("0", False)]
+)
+def test_the_aiming_beam_is_switched_by_a_word_or_its_number(word: str, on: bool) -> None:
+    terminal = Terminal()
+    assert terminal.say(f"SOUR:AIM {word}") == ""
+    assert terminal.laser.asked == [SetAiming(on)]
+    assert terminal.error() == 0
 
 
 def test_a_whole_setpoint_is_set_at_once_for_what_is_connected_now() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from protocols.faults import Fault
 from protocols.messages import PulseFlag
 from protocols.refusals import Refusal
+from protocols.requests import Request
 from protocols.scpi_line import ERRORS, Grammar, Node
 from protocols.states import State
 from tests.protocols.terminal import PULSE, READINGS, READY_TO_SET, SET, ScriptedLaser, Terminal
@@ -102,6 +104,52 @@ def test_what_is_wrong_with_a_line(line: str, code: int) -> None:
     assert words.endswith('"')
     assert words.count('"') == 2
     assert terminal.error() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("SOUR:ENER 1 Hz", '-131,"Invalid suffix;Hz: give pulse_energy_mj with MJ or UJ or J"'),
+        ("SOUR:RATE 5 MHz", '-131,"Invalid suffix;MHz: give rep_rate_hz with HZ"'),
+        ("*ESE 1 J", '-131,"Invalid suffix;J: give mask with no suffix"'),
+        ("SOUR:AIM 1 J", '-131,"Invalid suffix;J: give switch with no suffix"'),
+        ("SOUR:WIDT 1 V", '-131,"Invalid suffix;V: give mode_width_ps with PS or NS"'),
+        ("SOUR:WAV 1 V", '-131,"Invalid suffix;V: give wavelength_nm with NM"'),
+        (
+            "SOUR:ENER 0.501 J",
+            '-222,"Data out of range;pulse_energy_mj = 0.501 J: give 0 to 500, no finer than one base unit"',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_told_with_what_is_allowed(line: str, words: str) -> None:
+    terminal = Terminal()
+    terminal.say(line)
+    assert terminal.say("SYST:ERR?") == words
+
+
+def test_a_tabulator_is_a_blank() -> None:
+    terminal = Terminal()
+    assert terminal.say("\tSOUR:ENER\t100\tMJ;RATE?\t") == "5.000"
+    assert terminal.laser.setpoint.pulse_energy_uj == 100_000
+
+
+def test_a_line_without_end_is_never_held() -> None:
+    terminal = Terminal()
+    for _ in range(100):
+        assert terminal.type(b"x" * 97) == ""
+        assert len(terminal.console._line) <= 256
+    terminal.type(b"\n")
+    assert [terminal.error() for _ in range(2)] == [-363, 0]
+
+
+def test_what_the_laser_does_not_know_of_itself_is_a_zero_in_its_identity() -> None:
+    """[P] IEEE 488.2, 10.14: the character 0 stands for what is not available."""
+
+    class Nameless(ScriptedLaser):
+        def ask(self, request: Request) -> Any:
+            return replace(super().ask(request), model="", serial="")
+
+    assert Terminal(Nameless()).say("*IDN?") == "picolase,0,0,1.0.0"
 
 
 def test_an_error_ends_its_line_and_not_the_next() -> None:

@@ -44,7 +44,7 @@ def test_a_chain_as_it_was_made_has_no_breaks() -> None:
 
 @pytest.mark.shows("REQ-042")
 def test_the_first_entry_is_pinned_by_an_independent_computation() -> None:
-    entry = WHOLE[0]
+    (entry,) = chain(1)
     text = (
         '[0,"' + "0" * 64 + '","2026-01-01T00:00:00.000000Z",0,"pulse","ann",'
         '"{\\"pulse_number\\":0,\\"set_energy_mj\\":200.0}"]'
@@ -154,6 +154,7 @@ def test_of_many_heads_the_first_replaced_and_the_last_cut_off_are_told() -> Non
         Break(BreakKind.REPLACED, 3, 3),
         Break(BreakKind.CUT_OFF, 5, 5),
     ]
+    assert verify(WHOLE[:2], anchors=heads) == [Break(BreakKind.CUT_OFF, 2, 5)]
     contradiction = [Head(1, WHOLE[1].hash), Head(1, "0" * 64)]
     assert verify(WHOLE, anchors=contradiction) == [Break(BreakKind.REPLACED, 1, 1)]
 

@@ -63,6 +63,7 @@ def test_a_chain_is_sealed_up_to_its_last_checkpoint() -> None:
 def test_what_is_signed_is_what_the_documentation_says() -> None:
     """Computed here from docs/records.md alone."""
     chain = made("a", OLD)
+    assert chain[1].kind == "checkpoint"
     body = json.loads(chain[1].body)
     fields = [body[name] for name in ("index", "hash", "time", "device", "key", "next_key")]
     text = "picolase-checkpoint-1\n" + json.dumps(fields, separators=(",", ":"))
@@ -80,7 +81,7 @@ def test_without_a_key_kept_elsewhere_an_unsigned_chain_is_no_fault() -> None:
 
 def test_with_a_key_kept_elsewhere_a_chain_without_its_signature_is_told() -> None:
     assert kinds(proof_of(made("a", "b"), OLD)) == [(BreakKind.UNSIGNED, 2)]
-    assert kinds(proof_of([], OLD)) == [(BreakKind.UNSIGNED, 0)]
+    assert proof_of([], OLD).breaks == [Break(BreakKind.UNSIGNED, 0, 0)]
     chain = made("a", EVE, "b", EVE)
     assert kinds(proof_of(chain, OLD)) == [
         (BreakKind.UNTRUSTED, 1),
@@ -106,6 +107,13 @@ def test_a_key_that_nobody_named_is_told_where_it_first_occurs() -> None:
 
 def test_a_trusted_signature_covers_whatever_keys_signed_before_it() -> None:
     assert kinds(proof_of(made("a", EVE, "b", OLD), OLD)) == []
+
+
+def test_without_a_key_kept_elsewhere_no_later_signature_covers_a_key_that_nobody_named() -> None:
+    """The key believed then is only the first that occurs: it may be the forger's own."""
+    chain = made("a", OLD, "b", EVE, "c", OLD)
+    assert kinds(proof_of(chain)) == [(BreakKind.UNTRUSTED, 3)]
+    assert kinds(proof_of(chain, OLD)) == []
 
 
 def test_a_checkpoint_that_was_moved_is_told() -> None:
@@ -147,7 +155,9 @@ def test_every_changed_byte_of_a_checkpoint_that_was_hashed_anew_is_told(name: s
 def test_what_only_claims_to_be_a_checkpoint_is_told(spoil: Callable[[dict[str, Any]], Any]) -> None:
     chain = made("a")
     add(chain, CHECKPOINT, spoil(OLD.checkpoint(Head(0, chain[0].hash), "t", "d")))
-    assert kinds(proof_of(chain)) == [(BreakKind.NO_CHECKPOINT, 1)]
+    sign(chain, OLD)
+    proof = proof_of(chain, OLD)
+    assert (kinds(proof), proof.checkpoints, proof.sealed) == ([(BreakKind.NO_CHECKPOINT, 1)], 1, 1)
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[1]", "7"])

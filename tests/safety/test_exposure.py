@@ -267,8 +267,22 @@ def test_the_projects_own_beam() -> None:
     assert older["eye"]["edition"] == "2007"
     assert older["eye"]["rule"] == 3
     assert older["od"] == pytest.approx(6.62, abs=5e-3)
-    bound = assess(Inquiry(755, 5.5e-10, 10, 10)).eye
-    assert bound.why.startswith("rule 3: C_P on each pulse; retina, heat; 2006/25/EC Table 2.2")
+
+
+@pytest.mark.parametrize(
+    ("inquiry", "why"),
+    [
+        (Inquiry(755, 5.5e-10), "rule 1: a single pulse; retina, heat; ICNIRP 2013 Table 5"),
+        (
+            Inquiry(1390, 1e-3, 100, 100, rules=Rules.NEW),
+            "rule 2: the mean of a group; front of the eye; ICNIRP 2013 Table 5",
+        ),
+        (Inquiry(755, 5.5e-10, 10, 10), "rule 3: C_P on each pulse; retina, heat; 2006/25/EC Table 2.2"),
+    ],
+    ids=["single", "group", "train"],
+)
+def test_the_rule_that_binds_is_told_in_words_with_its_source(inquiry: Inquiry, why: str) -> None:
+    assert assess(inquiry).eye.why.startswith(why)
 
 
 def test_the_front_of_the_eye_caps_the_retina_where_little_light_reaches_it() -> None:

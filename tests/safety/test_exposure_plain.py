@@ -71,3 +71,25 @@ def test_a_rating_for_a_gaussian_beam_is_told_in_words() -> None:
 
 def test_one_pulse_without_a_rate_is_as_long_as_it_is() -> None:
     assert Train(1e-9, 0.0, 1.0).group_s(1) == 1e-9
+
+
+@pytest.mark.parametrize(
+    ("rules", "pulse_s", "visible_j_m2", "corrected"),
+    [
+        (Rules.NEW, 1e-12, 1e-3, False),
+        (Rules.NEW, 1e-9, 2e-3, True),
+        (Rules.NEW, 1e-3, 18 * 1e-3**0.75, True),
+        (Rules.OLD, 1e-12, 1.5e-4, True),
+        (Rules.OLD, 1e-10, 2.7e4 * 1e-10**0.75, True),
+        (Rules.OLD, 1e-8, 5e-3, True),
+        (Rules.OLD, 1e-3, 18 * 1e-3**0.75, True),
+    ],
+)
+def test_half_a_nanometre_below_a_band_its_limit_does_not_hold_yet(
+    rules: Rules, pulse_s: float, visible_j_m2: float, corrected: bool
+) -> None:
+    """C_A grows from 1 at 700 nm to 5 at 1050 nm, where a limit of its own begins."""
+    below_1050 = 10 ** (0.002 * (1049.5 - 700)) if corrected else 1.0
+    for wavelength_nm, c_a in ((699.5, 1.0), (1049.5, below_1050)):
+        told = plain(assess(Inquiry(wavelength_nm, pulse_s, rules=rules)))
+        assert told["eye_mpe_j_m2"] == pytest.approx(visible_j_m2 * c_a, rel=1e-9)

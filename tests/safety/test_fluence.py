@@ -112,6 +112,21 @@ def test_the_second_computation_says_the_same_as_the_first(first: float, spot_mm
         assert math.isclose(compute(first, spot_mm), second(first, spot_mm), rel_tol=1e-13)
 
 
+@any_of(SENSIBLE, SENSIBLE)
+def test_the_second_computation_says_the_least_that_fifteen_digits_of_pi_allow(
+    energy_mj: float, spot_mm: float
+) -> None:
+    """The lower bound of pi is 0.76 and the upper 2.43 parts in 10**16 off; rounding adds 1.11 either way."""
+    getcontext().prec = 40
+    area_cm2 = Decimal("3.14159265358979323846264338327950288") * (Decimal(spot_mm) / 20) ** 2
+    fluence_off = Decimal(fluence.second_fluence_j_cm2(energy_mj, spot_mm)) * area_cm2 * 1000
+    fluence_off = fluence_off / Decimal(energy_mj) - 1
+    assert Decimal("-3.6e-16") < fluence_off < Decimal("-1.3e-16")
+    energy_off = Decimal(fluence.second_pulse_energy_mj(energy_mj, spot_mm)) / (area_cm2 * 1000)
+    energy_off = energy_off / Decimal(energy_mj) - 1
+    assert Decimal("-1.9e-16") < energy_off < Decimal("0.4e-16")
+
+
 @pytest.mark.shows("REQ-022", "HZ-023")
 def test_the_second_computation_shares_nothing_with_a_wrong_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fluence, "_fluence", lambda *_: 1e9)

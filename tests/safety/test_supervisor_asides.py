@@ -280,6 +280,15 @@ def test_somebody_of_whom_nothing_else_is_said_may_do_nothing() -> None:
     assert not desk.supervisor._known.may_serve
 
 
+def test_tasks_that_ended_are_named_while_their_latch_stands() -> None:
+    desk = Desk().in_standby()
+    for task in ("writer", "mqtt"):
+        desk.take(desk.supervisor.task_ended(task, desk.now_us))
+    latch = desk.latches()[L.TASK_ENDED]
+    (why,) = desk.supervisor.acknowledge([latch.instance], desk.now_us)
+    assert (why.code, "task_ended: mqtt, writer" in why.text) == ("host.cause_present", True)
+
+
 def test_tasks_of_which_nothing_is_known_are_a_cause_in_words() -> None:
     desk = Desk().in_standby()
     before_us = desk.now_us - 1_000_000_000  # a clock that went back
