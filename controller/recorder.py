@@ -40,6 +40,7 @@ _WIDTH_MAX_PS: Final = 2**32 - 1
 _INSIDE: Final = frozenset(
     {PulseFlag.SHUTTER_CLOSED, PulseFlag.CALIBRATION, PulseFlag.SKIPPED, PulseFlag.MISSING}
 )
+_UNKNOWN, _DOUBLE = PulseFlag.UNKNOWN, PulseFlag.DOUBLE
 _HANDPIECES: Final = {handpiece: handpiece.name.lower() for handpiece in Handpiece}
 _FLAGS: Final = {flag: flag.name.lower() for flag in PulseFlag}
 
@@ -272,14 +273,14 @@ def record_of(
 ) -> PulseRecord:
     """A report in the user's units; what was saturated, or not measured, has no value."""
     flags = report.flags
-    unknown = PulseFlag.UNKNOWN in flags
+    unknown = _UNKNOWN in flags
     # An unknown pulse of a rehearsal cannot be told from one of a treatment: it counts as delivered.
     aperture = not flags & _INSIDE and not unknown
     set_energy_mj = report.set_energy_uj / 1e3
     spot_mm = report.spot_um / 1e3
     monitor_a_mj = _measured(report.monitor_a_uj, _MEASURED_MAX_UJ, unknown, 1e3)
     monitor_b_mj = _measured(report.monitor_b_uj, _MEASURED_MAX_UJ, unknown, 1e3)
-    double = PulseFlag.DOUBLE in flags
+    double = _DOUBLE in flags
     counted_mj = counted_energy_mj(
         aperture, unknown, set_energy_mj, monitor_a_mj, monitor_b_mj, double=double
     )

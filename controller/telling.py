@@ -43,6 +43,7 @@ def _host_alarm_id(latch: LatchId) -> str:
 ALARM_IDS: Final = FAULT_ALARM_IDS | {_host_alarm_id(latch) for latch in LatchId}
 """Every alarm there can be: what an earlier run left at the broker is cleared by its id."""
 
+_STATE, _ALARMS, _TELEMETRY = Kind.STATE, Kind.ALARMS, Kind.TELEMETRY  # asked for with every Status
 _ALWAYS_NEW: Final = frozenset({"device_time_us", "challenge"})
 _news = attrgetter(*(field.name for field in fields(Status) if field.name not in _ALWAYS_NEW))
 
@@ -64,9 +65,11 @@ class Teller:
         wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
         audit_head: Callable[[], Head | None] = lambda: None,
+        proofs_due: Callable[[], str] = lambda: "",
     ) -> None:
         self._fanout = fanout
         self._audit_head = audit_head
+        self._proofs_due = proofs_due
         self._supervisor = supervisor
         self._treatment = treatment
         self._boot = boot
@@ -110,7 +113,7 @@ class Teller:
         """A Status came in: told when it is news; with it the sample that is due."""
         self._status = status
         self.refresh()
-        if not self._fanout.hears(Kind.TELEMETRY):
+        if not self._fanout.hears(_TELEMETRY):
             return
         now_us = self._now_us()
         if now_us - self._sampled_us >= self._period_us:
@@ -125,7 +128,7 @@ class Teller:
 
     def refresh(self, *, at_once: bool = False) -> None:
         """Tell the state when it is news, and each second; to be called at least that often."""
-        if not (self._fanout.hears(Kind.STATE) or self._fanout.hears(Kind.ALARMS)):
+        if not (self._fanout.hears(_STATE) or self._fanout.hears(_ALARMS)):
             self._told = self._alarms = None
             return
         status = self._status
@@ -186,6 +189,7 @@ class Teller:
             first_cause=latches[0].id.value if latches else "",
             pulses_planned=session.plan.pulses if session else None,
             pulses_delivered=session.tally.given if session else None,
+            proof_tests_due=self._proofs_due(),
         )
 
     def _stamp(self) -> Stamp:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from hal.asking import Asked, Turns
 from hal.deadline import Deadline
 from hal.errors import LaserError, LinkError, LinkKind, LocalError, LocalKind
-from hal.link_errors import failure_error, opening_error
+from hal.link_errors import failure_error, not_open_error, opening_error, stopped_error
 from hal.outcomes import Done, Failed, Outcome, Refused, Uncertain
 from hal.session import Session
 from hal.stopping import StopLevel, StopResult, StopUnderWay
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 _STOPPING: Final = Reason("link.stopping", "a stop is under way", "wait until it is confirmed")
-_PERMITS: Final = Effect.PERMITS
+_PERMITS, _UP, _FAILED = Effect.PERMITS, LinkState.UP, LinkState.FAILED  # looked at for every frame
+_IN, _OUT = Direction.IN, Direction.OUT
 _SENT: Final = Done(None)
 
 A = TypeVar("A", bound=Answer)
@@ -115,7 +116,7 @@ class Connection:
             if self._waiting or self._turns:
                 await self._turns.wait()
             if self._stops != stops:
-                return Failed(self._stopped_error())
+                return Failed(stopped_error())
             asked = self._ask(message, now_us())
             outcome = await self._outcome(asked) if isinstance(asked, Asked) else asked
         finally:
@@ -130,7 +131,7 @@ class Connection:
     def send(self, message: Heartbeat | AckPulses) -> Outcome[None]:
         """Send out of band, without an answer; `Done` means handed to the port."""
         if not self._can_ask():
-            return Failed(self._closed_error())
+            return Failed(self.down or not_open_error())
         refused = self._transmit(message, self._link.send, now_us())  # unanswered: no deadline changes
         return Refused(refused) if refused else _SENT
 
@@ -170,16 +171,17 @@ class Connection:
         self._emit(now)
         return ()
 
-    def _emit(self, now: int, *, repeating: bool = False) -> None:
+    def _emit(self, now: int, *, repeating: bool = False) -> bool:
         data = self._link.outgoing()
         if not data:
-            return
+            return False
         if repeating and not self._stop and self._unwanted(self._waiting):
             self._begin_stop(now)  # it was sent once already
-            return
+            return True
         self.counters.bytes_sent += len(data)
-        self._traffic.add(now, Direction.OUT, data)
+        self._traffic.add(now, _OUT, data)
         self._port.write(data)
+        return True
 
     def _unwanted(self, waiting: Asked | None) -> bool:
         if waiting is None or waiting.request.effect is not _PERMITS:
@@ -193,14 +195,14 @@ class Connection:
     # -- requests
 
     def _can_ask(self) -> bool:
-        return self.down is None and not self._resetting() and self._link.state is LinkState.UP
+        return self.down is None and not self._resetting() and self._link.state is _UP
 
     def _resetting(self) -> bool:
         return self._stop is not None and self._stop.level is not StopLevel.STOP
 
     def _ask(self, message: Request, now: int) -> Asked | Refused | Failed:
         if not self._can_ask():
-            return Failed(self._closed_error())
+            return Failed(self.down or not_open_error())
         if self._stop and message.effect is _PERMITS:
             return Refused((_STOPPING,))
         waiting = Asked(message, self._loop.create_future())
@@ -238,15 +240,12 @@ class Connection:
             reads = self._waiting.request.effect is Effect.READS
             self._settle(Failed(error) if reads else Uncertain(error))
 
-    def _closed_error(self) -> LaserError:
-        return self.down or LinkError(LinkKind.CLOSED, "the session is not open", "open it, or connect again")
-
     # -- what the wire and the clock do
 
     def _on_bytes(self, data: bytes) -> None:
         now, link, counters = now_us(), self._link, self.counters
         counters.bytes_received += len(data)
-        self._traffic.add(now, Direction.IN, data)
+        self._traffic.add(now, _IN, data)
         frames_before = link.frames_seen
         events = link.receive(data, now)
         counters.frames_received += link.frames_seen - frames_before
@@ -266,8 +265,8 @@ class Connection:
         self._deadline.set(due_us)
 
     def _act(self, events: list[host_link.LinkEvent], now: int) -> None:
-        failed = [event for event in events if isinstance(event, host_link.Failed)]
-        error = self._explain(failed[0]) if failed else None
+        error = self._explain(events) if self._link.state is _FAILED else None
+        moved = False  # the deadline may be sooner: what is merely received can only put it off
         for event in events:
             if self.down:
                 return
@@ -275,12 +274,13 @@ class Connection:
                 case host_link.Received():
                     self.counters.messages_lost += event.lost
                     self._observe(event.message, now)
+                    continue
                 case host_link.Answered():
                     self._take_answer(event.seq, event.answer)
                 case host_link.Up():
                     self._take_up(event)
                 case host_link.Abandoned():
-                    self._settle_lost(error or self._stopped_error())
+                    self._settle_lost(error or stopped_error())
                 case host_link.StopConfirmed():
                     self._observe(event.stopped, now)
                     self._end_stop(event.stopped, now)
@@ -289,12 +289,13 @@ class Connection:
                     if event.reason is NakReason.OPCODE and event.detail in BY_OPCODE:
                         self._echoed = True  # a frame, but the host's own
                         self.counters.frames_received -= 1
+            moved = True
         if error:
             # An uncertain arm or grant is answered by STOP, whatever else is wrong with the line.
             unsure = any(isinstance(e, host_link.Abandoned) and e.request.effect is _PERMITS for e in events)
             self._fail(error, now, stop=unsure)
-        self._emit(now, repeating=True)
-        self._schedule()
+        if self._emit(now, repeating=True) or moved:
+            self._schedule()
 
     def _take_up(self, up: host_link.Up) -> None:
         if self._resetting() or self._opening.done():
@@ -330,6 +331,7 @@ class Connection:
         events = self._link.stop(self._stop.stop_id, now)
         self._emit(now)
         self._act(events, now)
+        self._schedule()
 
     def _escalate(self, now: int) -> None:
         stop = self._stop
@@ -342,7 +344,7 @@ class Connection:
         _log.error("the stop was not confirmed in time: resetting the link")
         stop.level = StopLevel.LINK_RESET
         stop.deadline_us = now + timing.STOP_UNCONFIRMED_US
-        self._settle_lost(self._stopped_error())
+        self._settle_lost(stopped_error())
         self._port.discard_output()
         self._link, _ = self._new_link()
         # Connect first: it voids every permit, and what the device had to say before it is dropped there.
@@ -386,14 +388,12 @@ class Connection:
         except Exception:  # noqa: BLE001 - the top of what wire and clock call; all that ends has ended
             _log.exception("the one who was told that the connection is down broke")
 
-    def _explain(self, failed: host_link.Failed) -> LaserError:
-        if self.session:
-            return failure_error(failed)
+    def _explain(self, events: list[host_link.LinkEvent]) -> LaserError | None:
+        failed = next((event for event in events if isinstance(event, host_link.Failed)), None)
+        if failed is None or self.session:
+            return None if failed is None else failure_error(failed)
         description, first = self._port.description, self._traffic.first_received
         return opening_error(failed, description, first, self.counters, echoed=self._echoed)
-
-    def _stopped_error(self) -> LinkError:
-        return LinkError(LinkKind.STOPPED, "a stop dropped the request", "look why it was stopped")
 
     def _new_link(self) -> tuple[HostLink, Connect]:
         connect = Connect(self._hooks.nonce(), self._interface_hash)

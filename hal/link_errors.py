@@ -65,6 +65,16 @@ def opening_error(
     )
 
 
+def not_open_error() -> LinkError:
+    """The error of what needs an open session."""
+    return LinkError(LinkKind.CLOSED, "the session is not open", "open it, or connect again")
+
+
+def stopped_error() -> LinkError:
+    """The error of a request that a stop overtook."""
+    return LinkError(LinkKind.STOPPED, "a stop dropped the request", "look why it was stopped")
+
+
 def show(data: bytes) -> str:
     """Bytes as hex and as printable text: `41 00 |A.|`."""
     text = "".join(chr(byte) if byte in _PRINTABLE else "." for byte in data)

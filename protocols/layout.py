@@ -14,14 +14,12 @@ each of which looks at all its fields at once. A Heartbeat's are:
         return _pack(_head, _session, _seq, message.challenge, message.intent)
 
     def unpack(raw):
+        self = _open()  # filled as `protocols.frozen` says
         try:
-            (_session, _seq, challenge, intent, ) = _unpack(raw)
-            intent = _intent_raw[intent]
+            (_session, _seq, self.challenge, intent, ) = _unpack(raw)
+            self.intent = _intent_raw[intent]
         except _UNKNOWN:
             return _explain(raw)
-        self = _open()  # filled as `protocols.frozen` says
-        self.challenge = challenge
-        self.intent = intent
         self.__class__ = _cls
         return (_session, _seq, self)
 
@@ -36,7 +34,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from protocols.fields import Bool, Choice, FieldKind, Int, SetOf, Text, bits_of
-from protocols.frozen import assignments, compiled, twin
+from protocols.frozen import compiled, twin
 
 PROTOCOL_VERSION: Final = 1
 
@@ -107,15 +105,16 @@ class Layout:
     def _unpacking(self) -> list[str]:
         known = (_known(name, kind) for name, kind in self.fields)
         beyond = " or ".join(filter(None, (_beyond(name, kind) for name, kind in self.fields)))
+        raws = "".join(f"{_raw(name, kind)}, " for name, kind in self.fields)
         return [
+            "self = _open()",
             "try:",
-            f"    (_session, _seq, {self._all()}) = _unpack(raw)",
+            f"    (_session, _seq, {raws}) = _unpack(raw)",
             *(f"    {line}" for line in known if line),
             "except _UNKNOWN:",
             "    return _explain(raw)",
             *([f"if {beyond}:", "    return _explain(raw)"] if beyond else []),
-            "self = _open()",
-            *assignments(name for name, _ in self.fields),
+            "self.__class__ = _cls",
             "return (_session, _seq, self)",
         ]
 
@@ -165,25 +164,30 @@ def _packed(name: str, kind: FieldKind) -> str:
             return f"message.{name}"
 
 
+def _raw(name: str, kind: FieldKind) -> str:
+    """Where the raw value is kept: a number that needs no second look is the field already."""
+    return f"self.{name}" if isinstance(kind, Int) else name
+
+
 def _known(name: str, kind: FieldKind) -> str:
     """A line: the value that is known by its number; "": a number stays what it is."""
     match kind:
         case Choice() | Bool():
-            return f"{name} = _{name}_raw[{name}]"
+            return f"self.{name} = _{name}_raw[{name}]"
         case SetOf():
-            return f"{name} = _{name}_raw[{name}] if {name} else _none"
+            return f"self.{name} = _{name}_raw[{name}] if {name} else _none"
         case _:
             return ""
 
 
 def _beyond(name: str, kind: FieldKind) -> str:
-    """An expression: this raw value may be refused, although its bytes are such a number; "": none is."""
+    """An expression: the raw value may be refused, although its bytes are such a number; "": none is."""
     if not isinstance(kind, Int):
         return "True" if isinstance(kind, Text) else ""
     low, high = _ENSURED[kind.code]
     sides = (
-        f"{name} < {kind.low}" if kind.low > low else "",
-        f"{name} > {kind.high}" if kind.high < high else "",
+        f"self.{name} < {kind.low}" if kind.low > low else "",
+        f"self.{name} > {kind.high}" if kind.high < high else "",
     )
     return " or ".join(filter(None, sides))
 

@@ -28,8 +28,8 @@ class SimulatedLaser:
 
     Nothing slips: what fell due while the loop was held up happens at its own time, before anything else.
 
-    A laser has something to do some hundred times a second, most of it between two things of the host's: so
-    it is a companion of the loop.
+    A laser has something to do some hundred times a second, most of which the host does not hear of: so it is
+    a companion of the loop, which lets it go on alone up to what the host hears.
     """
 
     def __init__(self, simulator: Simulator, line: Line) -> None:
@@ -72,7 +72,7 @@ class SimulatedLaser:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the line."""
-        self.simulator.receive(data, self.now_us)
+        self.simulator.receive(data, self._loop.now_us() + self._offset_us)
         self._go_on()
 
     def close(self) -> None:
@@ -80,20 +80,28 @@ class SimulatedLaser:
         if self in self._loop.companions:
             self._loop.companions.remove(self)
 
-    def happen(self) -> None:
-        """Do what is due now; the loop's call."""
+    def advance(self, until_us: int) -> int:
+        """Let happen what is due, up to the first instant at which the line has news; the loop's call."""
         simulator, offset_us = self.simulator, self._offset_us
-        self.next_us = simulator.advance(self._loop.now_us() + offset_us) - offset_us
+        in_time = until_us > self._loop.now_us()
+        self.next_us = simulator.advance(until_us + offset_us, until_sent=in_time) - offset_us
+        return simulator.now_us - offset_us
+
+    def tell(self) -> None:
+        """Hand over what the line has for the host; the loop's call."""
+        simulator = self.simulator
         if data := simulator.sent():
             self._line.send(data, at_once=self._loop.quiet)
-        self._line.follow(plugged=simulator.wire.plugged)
+        if simulator.wire.plugged is not self._line.plugged:
+            self._line.follow(plugged=simulator.wire.plugged)
 
     def _go_on(self) -> None:
         """Send what there is to send, and look when the next event is due."""
         simulator = self.simulator
         if data := simulator.sent():
             self._line.send(data)
-        self._line.follow(plugged=simulator.wire.plugged)
+        if simulator.wire.plugged is not self._line.plugged:
+            self._line.follow(plugged=simulator.wire.plugged)
         self.next_us = simulator.next_event_us - self._offset_us
 
 

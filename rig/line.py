@@ -40,7 +40,7 @@ class Line:
         self.name = name
         self.laser: Laser | None = None
         self.bytes_carried = 0
-        self._plugged = True
+        self.plugged = True
         self._trace = hashlib.sha256()
         self._loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
         self._laid_us = self._loop.now_us()
@@ -76,9 +76,9 @@ class Line:
 
     def follow(self, *, plugged: bool) -> None:
         """The wire is plugged in or not: the host has its port, or loses it."""
-        if plugged == self._plugged:
+        if plugged == self.plugged:
             return
-        self._plugged = plugged
+        self.plugged = plugged
         if plugged:
             self._lay()
         else:

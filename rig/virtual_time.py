@@ -17,8 +17,9 @@ _US_PER_S: Final = 1_000_000
 # [C] turns of the loop between two looks at the pipe to which only signals and other threads write: what a
 # thread calls runs in the next turn in any case, and a signal waits for a millisecond or so.
 _TURNS_UNPOLLED_MAX: Final = 100
-# [C] of companions, between two turns of the loop: more than happen between two heartbeats of the host
-_EVENTS_AT_ONCE_MAX: Final = 20
+# [C] of companions, between two turns of the loop: one that lives without end leaves signals their turn
+_AT_ONCE_MAX: Final = 20
+_AT_ONCE_US: Final = 100_000  # [C] and each time no farther than this beyond its next event
 # Below this, a timer's distance from a whole microsecond is the rounding of float seconds, not intent.
 _ROUNDING_US: Final = 1e-3
 
@@ -42,8 +43,16 @@ class Companion(Protocol):
         """When its next event is due, on the loop's clock; NEVER_US or later for none."""
         ...
 
-    def happen(self) -> None:
-        """It is due, before the timers of this microsecond; the clock shows more only after a jump."""
+    def advance(self, until_us: int) -> int:
+        """Let its events happen up to `until_us`, or to the first of them that others must hear of at once.
+
+        Returns the time it came to. The loop's clock still shows less, so nobody may be told of anything; or
+        it shows `until_us` already: after a jump, or when what is due waited for its turn.
+        """
+        ...
+
+    def tell(self) -> None:
+        """The clock shows the time it came to: now others may hear of it."""
         ...
 
 
@@ -53,12 +62,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     File descriptors are polled before each jump, so pipes and ptys whose both ends live in this loop work;
     while there are none, it jumps without asking the system. A peer in another thread or process cannot know
     this time: for those use an ordinary loop. While work of `run_in_executor` is under way the clock keeps
-    pace with real time instead of jumping. `companions` are taken along from event to event.
+    pace with real time instead of jumping. `companions` are taken along.
     """
 
     # asyncio's own, which typeshed does not tell: what runs in the next turn, and all timers as a heap.
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
+    _clock_resolution: float
 
     def __init__(self, start_us: int = 0) -> None:
         self._virtual_us = start_us
@@ -83,7 +93,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Advance the clock over the heads of all timers: a loop that was blocked for so long."""
         due_us = self._due_us(self._virtual_s + duration_s)
         self.late_max_us = max(self.late_max_us, due_us - self._virtual_us)
-        self._set(due_us)
+        self._go_to(due_us)
 
     def measure_turns(self, clock: Callable[[], float]) -> None:
         """From now on note how long turns take by `clock`, in s, without what companions do between them."""
@@ -95,6 +105,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Whether nothing waits for a turn, so that what is done at once is done in its turn."""
         return not self._ready
 
+    @property
+    def alone(self) -> bool:
+        """Whether what runs now is all there is to do at this instant: nobody waits for a turn, or is due."""
+        timers, due_s = self._scheduled, self._virtual_s + self._clock_resolution
+        if self._ready or (timers and timers[0].when() < due_s):
+            return False
+        return all(companion.next_us > self._virtual_us for companion in self.companions)
+
     def wait_s(self, timeout_s: float | None) -> float | None:
         """How long nothing happens: no timer, given as `timeout_s`, and no companion; the selector's call."""
         for companion in self.companions:
@@ -103,36 +121,42 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
         return timeout_s
 
-    def pass_time(self, events_max: int) -> None:
+    def pass_time(self, *, step_by_step: bool) -> None:
         """Go to the next timer, by way of what happens to the companions before; the selector's call.
 
-        Comes back sooner after so many events, and when one has given the loop something to do.
+        Comes back sooner when one has given the loop something to do, and when they have gone on for long;
+        `step_by_step` after each event.
         """
         ready, timers = self._ready, self._scheduled
-        timer, timer_us = None, NEVER_US
-        for _ in range(events_max):
-            if timers and timers[0] is not timer:
-                timer = timers[0]
-                timer_us = self._due_us(timer.when())
-            first, due_us = None, timer_us
+        beyond_us = 0 if step_by_step else _AT_ONCE_US
+        for _ in range(1 if step_by_step else _AT_ONCE_MAX):
+            timer_us = self._due_us(timers[0].when()) if timers else NEVER_US
+            first, due_us, other_us = None, timer_us, NEVER_US
             for companion in self.companions:
-                if companion.next_us <= due_us:
-                    first, due_us = companion, companion.next_us
-            if self._virtual_us < due_us < NEVER_US:
-                self._set(due_us)
-            else:
+                next_us = companion.next_us
+                if next_us <= due_us and next_us < NEVER_US:
+                    if first is not None:
+                        other_us = due_us
+                    first, due_us = companion, next_us
+                elif next_us < other_us:
+                    other_us = next_us
+            before_us = self._virtual_us
+            if first is not None:
+                self._take_along(first, max(due_us, min(timer_us, other_us - 1, due_us + beyond_us)))
+            elif due_us < NEVER_US:
+                self._go_to(due_us)
+            if self._virtual_us == before_us:
                 self.turn()
-            if first is None:
+            if first is None or ready:
                 return
-            self._happen(first)
-            if ready:
-                return
+            if self._virtual_us >= timer_us < min(first.next_us, other_us):
+                return  # the timer is due, and before it nothing more
 
     def catch_up(self) -> None:
         """Give companions a turn whose events are due while others wait for theirs; the selector's call."""
         for companion in self.companions:
             if companion.next_us <= self._virtual_us:
-                self.call_soon(self._happen, companion)
+                self.call_soon(self._take_along, companion, self._virtual_us)
 
     def turn(self) -> None:
         """Count a turn at this instant; the selector's call. Raises TimeStandsStill if they are too many."""
@@ -143,20 +167,23 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._turns = 0  # whoever ends the loop needs some turns of it
                 raise TimeStandsStill(f"{self.turns_max} turns of the loop at {self._virtual_us} us")
 
-    def _happen(self, companion: Companion) -> None:
+    def _take_along(self, companion: Companion, until_us: int) -> None:
+        """Let a companion live on up to `until_us`, and the clock with it."""
         if companion not in self.companions:
             return  # it was taken out while it waited for its turn
         try:
-            companion.happen()
+            self._go_to(companion.advance(max(until_us, self._virtual_us)))
+            companion.tell()
         except Exception as error:  # noqa: BLE001 - the top of what time calls, as a handle is in asyncio
             self.companions.remove(companion)
             text = f"{companion!r} broke: it stands still from now on"
             self.call_exception_handler({"message": text, "exception": error})
 
-    def _set(self, now_us: int) -> None:
-        self._virtual_us = now_us
-        self._virtual_s = now_us / _US_PER_S
-        self._turns = 0
+    def _go_to(self, now_us: int) -> None:
+        if now_us > self._virtual_us:  # after a jump the clock is ahead of what is due
+            self._virtual_us = now_us
+            self._virtual_s = now_us / _US_PER_S
+            self._turns = 0
 
     @staticmethod
     def _due_us(due_s: float) -> int:
@@ -222,7 +249,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         else:
             self._turns_unpolled += 1
         if idle and not ready:
-            self._loop.pass_time(1 if real else _EVENTS_AT_ONCE_MAX)
+            self._loop.pass_time(step_by_step=real)
         else:
             self._loop.turn()
             self._loop.catch_up()

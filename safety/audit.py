@@ -19,8 +19,10 @@ from protocols.frozen import quick
 # the chain; the number changes when the encoding below does.
 _DOMAIN = b"picolase-audit-1\n"
 
-_quoted = json.encoder.encode_basestring_ascii  # what the encoder below makes of a string
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+quoted = json.encoder.encode_basestring_ascii
+"""What `canonical_json` makes of a string."""
 
 GENESIS_HASH = "0" * 64
 """What the first entry names as its predecessor."""
@@ -95,9 +97,22 @@ def append(
     body: Mapping[str, object],
 ) -> AuditEntry:
     """Return the entry after `previous` (None: the first); raise ValueError for NaN or infinity in `body`."""
-    index = 0 if previous is None else previous.index + 1
-    prev_hash = GENESIS_HASH if previous is None else previous.hash
-    content = (index, prev_hash, wall_time, mono_us, kind, actor, canonical_json(body))
+    body_json = canonical_json(body)
+    return link(previous, wall_time=wall_time, mono_us=mono_us, kind=kind, actor=actor, body_json=body_json)
+
+
+def link(
+    previous: AuditEntry | Head | None,
+    *,
+    wall_time: str,
+    mono_us: int,
+    kind: str,
+    actor: str,
+    body_json: str,
+) -> AuditEntry:
+    """The same of a body that is canonical JSON already."""
+    index, prev_hash = (0, GENESIS_HASH) if previous is None else (previous.index + 1, previous.hash)
+    content = (index, prev_hash, wall_time, mono_us, kind, actor, body_json)
     return AuditEntry(*content, hash=_digest(content))
 
 
@@ -158,6 +173,6 @@ def _digest(content: tuple[int, str, str, int, str, str, str]) -> str:
     # The canonical JSON of the list, put together from its members, which takes half the time. A JSON list
     # keeps the members apart (strings are quoted and escaped), so no two contents share one encoding.
     index, prev_hash, wall_time, mono_us, kind, actor, body = content
-    words = f"{_quoted(kind)},{_quoted(actor)},{_quoted(body)}"
-    text = f"[{index:d},{_quoted(prev_hash)},{_quoted(wall_time)},{mono_us:d},{words}]"
+    words = f"{quoted(kind)},{quoted(actor)},{quoted(body)}"
+    text = f"[{index:d},{quoted(prev_hash)},{quoted(wall_time)},{mono_us:d},{words}]"
     return hashlib.sha256(_DOMAIN + text.encode("ascii")).hexdigest()

@@ -23,6 +23,9 @@ from safety.reasons import HostReason, reason
 
 _H = HostReason
 
+_DEVICE, _PERMIT, _SET = Sender.DEVICE, Effect.PERMITS, Effect.SETS  # looked at for every message
+_WITHHOLDS: Final = Consequence.WITHHOLDS
+_FAULT: Final = State.FAULT
 _NOTHING: Final = frozenset[Refusal]()
 _PRESSED: Final = frozenset({Refusal.FOOT_HELD})
 
@@ -71,13 +74,13 @@ class Situation(NamedTuple):  # made for every message: a frozen dataclass takes
 
 def refusals(message: Message, situation: Situation) -> tuple[Reason, ...]:
     """Every reason why `message` may not leave now; empty means it may."""
-    if message.sender is Sender.DEVICE:
+    if message.sender is _DEVICE:
         return (reason(_H.NOT_OURS, type(message).__name__),)
     if isinstance(message, Heartbeat):
         return tuple(_heartbeat(message, situation))
-    if message.effect is Effect.PERMITS:
+    if message.effect is _PERMIT:
         return tuple(_permits(message, situation))
-    if message.effect is Effect.SETS:
+    if message.effect is _SET:
         return tuple(_sets(message, situation))
     if isinstance(message, AckPulses):
         return tuple(_acknowledges(message, situation))
@@ -87,7 +90,7 @@ def refusals(message: Message, situation: Situation) -> tuple[Reason, ...]:
 def withheld(s: Situation) -> list[Reason]:
     """Every reason why no heartbeat may leave: the device's own watchdog is then to act."""
     reasons = _link(s)
-    for which in not_good(s.qualities, Consequence.WITHHOLDS):
+    for which in not_good(s.qualities, _WITHHOLDS):
         reasons.append(_input(s, which))
     if s.latches or s.uncertain:
         reasons += _latched(s)
@@ -214,12 +217,13 @@ def _common(s: Situation, but: Input | None = None) -> Iterator[Reason]:
 
 
 def _link(s: Situation) -> list[Reason]:
-    if s.link is None:
+    link, device = s.link, s.device
+    if link is None:
         return [reason(_H.LINK_DOWN)]
     reasons = []
-    if not s.link.interface_matches:
+    if not link.interface_matches:
         reasons.append(reason(_H.INTERFACE))
-    if s.device is not None and s.device.boot != s.link.boot:
+    if device is not None and device.boot != link.boot:
         reasons.append(reason(_H.BOOT))
     return reasons
 
@@ -306,7 +310,7 @@ def lost_while_armed(device: Status, loaded: LoadedPlan | None) -> list[Reason]:
 
 def has_fault(device: Status) -> bool:
     """Whether the Status shows a latched fault in any of the ways it can."""
-    return bool(device.faults or device.fault_instance or device.first_fault) or device.state is State.FAULT
+    return bool(device.faults or device.fault_instance or device.first_fault) or device.state is _FAULT
 
 
 def _ceiling(setpoint: Setpoint | StageSetpoint) -> Iterator[Reason]:

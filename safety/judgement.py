@@ -42,6 +42,9 @@ class Finding(enum.Enum):
     DEVICE_FLAG = "the device itself judged it bad"
 
 
+# Looked for in every report.
+_UNKNOWN, _CALIBRATION, _SHUTTER_CLOSED = PulseFlag.UNKNOWN, PulseFlag.CALIBRATION, PulseFlag.SHUTTER_CLOSED
+_NO_LIGHT: Final = frozenset({PulseFlag.SKIPPED, PulseFlag.MISSING})
 _BAD_FLAGS: Final = frozenset(
     {
         PulseFlag.MISSING,
@@ -84,7 +87,7 @@ def judge(report: PulseReport) -> Judgement:
     A pulse flagged UNKNOWN has no measurement to judge. One flagged CALIBRATION, or given without a permit
     into the closed shutter, is fired in order to find the energy, which is therefore not held against it.
     """
-    if PulseFlag.UNKNOWN in report.flags:
+    if _UNKNOWN in report.flags:
         return Judgement(frozenset(), report)
     found = _energy(report)
     if report.flags & _BAD_FLAGS:
@@ -107,15 +110,15 @@ def impossible(telemetry: Telemetry) -> str:
 
 def _energy(report: PulseReport) -> list[Finding]:
     flags, a_uj, b_uj = report.flags, report.monitor_a_uj, report.monitor_b_uj
-    if flags & {PulseFlag.SKIPPED, PulseFlag.MISSING}:
+    if flags & _NO_LIGHT:
         return [Finding.LIGHT_ALTHOUGH_NONE] if max(a_uj, b_uj) > DARK_UJ else []
     found = []
     if max(a_uj, b_uj) >= SATURATED_UJ or report.pulse_width_ps == U32_MAX:
         found.append(Finding.SATURATED)
-    behind_shutter = PulseFlag.SHUTTER_CLOSED in flags
+    behind_shutter = _SHUTTER_CLOSED in flags
     if behind_shutter and b_uj > DARK_UJ:
         found.append(Finding.LIGHT_PAST_SHUTTER)
-    if PulseFlag.CALIBRATION in flags or (behind_shutter and not report.permit_id):
+    if _CALIBRATION in flags or (behind_shutter and not report.permit_id):
         return found
     seen = (a_uj,) if behind_shutter else (a_uj, b_uj)
     set_uj, mode_ps, width_ps = report.set_energy_uj, report.mode_width_ps, report.pulse_width_ps

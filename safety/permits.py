@@ -21,6 +21,8 @@ LATE_US: Final = 20 * MS  # REQ-005: no pulse later than 20 ms after permission 
 LEAVE_US: Final = STOP_UNCONFIRMED_US  # the time in which a stop must be confirmed
 _AS_SET: Final = ("wavelength_nm", "mode_width_ps", "rep_rate_mhz", "handpiece", "spot_um")
 _as_set: Final = attrgetter(*_AS_SET)
+_IDLE, _ARMED, _PERMIT = Intent.IDLE, Intent.ARMED, Intent.PERMIT  # looked at with every message
+_SKIPPED, _UNKNOWN = PulseFlag.SKIPPED, PulseFlag.UNKNOWN
 _PERMITS_KEPT: Final = 1024  # [C] four device rings of reports, each under a permit of its own
 
 
@@ -70,14 +72,14 @@ class PermitBooks:
     @property
     def intent(self) -> Intent:
         """What the next heartbeat says: a permit counts once it is known to be granted."""
-        if self._arming is None:
-            return Intent.IDLE
-        return Intent.PERMIT if self.open is not None and self.open.granted else Intent.ARMED
+        return self.standing()[0]
 
-    @property
-    def arm_epoch(self) -> int | None:
-        """Epoch of our own arming; None when there is none, or no answer yet."""
-        return self._arming.epoch if self._arming else None
+    def standing(self) -> tuple[Intent, int | None, bool]:
+        """Intent, epoch of our own arming (None without it or its answer), and whether a permit is open."""
+        arming, permit = self._arming, self.open
+        if arming is None:
+            return _IDLE, None, permit is not None
+        return _PERMIT if permit is not None and permit.granted else _ARMED, arming.epoch, permit is not None
 
     def used(self, permit_id: int) -> bool:
         """Whether a permit had this number before."""
@@ -158,13 +160,13 @@ class PermitBooks:
         permit = self._permits.get(report.permit_id)
         if permit is None:
             return f"given under permit {report.permit_id}, which is not in the books", "", None
-        if PulseFlag.SKIPPED not in report.flags:
+        if _SKIPPED not in report.flags:
             permit.counted += 1
         if permit.refused:
             return f"given under permit {permit.permit_id}, which was refused", "", permit
         if permit.counted > permit.pulses:
             return f"number {permit.counted} under a permit for {permit.pulses}", "", permit
-        if permit.grant is None or PulseFlag.UNKNOWN in report.flags:
+        if permit.grant is None or _UNKNOWN in report.flags:
             return "", "", permit  # nothing more is known that could be compared
         return self._late(permit, permit.grant, report), self._differs(permit, permit.grant, report), permit
 

@@ -111,7 +111,7 @@ class PulseSequence:
         while reached + 1 in self._recent:
             reached += 1
         self.reported_to = reached
-        if not self.behind:
+        if self._told <= reached:
             self._waiting_since_us = None
         elif self._waiting_since_us is None or reached > before:
             self._waiting_since_us = now_us

@@ -39,6 +39,7 @@ from safety.reasons import HostReason, reason
 
 LOOP_LAG_MAX_US: Final = 100_000  # [C] two heartbeats; the permit lives for four
 _STATUS, _TICK, _LOOP = Input.STATUS, Input.TICK, Input.LOOP  # looked up with every message or beat
+_GOOD, _TRIPS, _UNKNOWN = Quality.GOOD, Consequence.TRIPS, PulseFlag.UNKNOWN
 _NAMES: Final = {state: state.name for state in State}
 _NO_LIGHT: Final = frozenset({PulseFlag.SKIPPED, PulseFlag.MISSING})
 
@@ -106,15 +107,16 @@ class Supervisor:
 
     def tick(self, now_us: int) -> list[Reaction]:
         """Look at what is due; to be called every heartbeat period or more often."""
-        known, reactions = self._known, list[Reaction]()
-        if known.freshness.qualities(now_us)[_TICK] is not Quality.GOOD and known.armed:
+        known = self._known
+        reactions: list[Reaction] = []
+        if known.freshness.qualities(now_us)[_TICK] is not _GOOD and known.armed:
             age_us = known.freshness.view(_TICK, now_us).age_us
             if age_us is not None:
                 reactions += self._trip(LatchId.LOOP_LAG, f"{age_us} us between two ticks", now_us)
         known.freshness.note(_TICK, now_us)
         if known.link is None:
             return reactions
-        stale = not_good(known.freshness.qualities(now_us), Consequence.TRIPS)
+        stale = not_good(known.freshness.qualities(now_us), _TRIPS)
         if stale and known.armed:
             text = ", ".join(which.value for which in stale)
             reactions += self._trip(LatchId.STALE, f"{text} was not fresh", now_us)
@@ -186,7 +188,7 @@ class Supervisor:
 
     def requested(self, message: Message, now_us: int) -> None:
         """This message passed the gate and leaves now; a repetition or mere word changes nothing."""
-        if message == self._known.in_flight:
+        if message.effect is None or message == self._known.in_flight:
             return
         if isinstance(message, Arm | Grant):
             self._known.in_flight = message
@@ -307,16 +309,15 @@ class Supervisor:
         if before is not None and status.stop_epoch != before.stop_epoch:
             reactions.append(Note("stopped", f"stop epoch {status.stop_epoch}"))
             known.leave(now_us)
-        mirrored = known.books.mirror(status, now_us)
-        if mirrored.light:
-            reactions += self._trip(LatchId.UNPERMITTED_LIGHT, mirrored.light, now_us)
-        if mirrored.state:
-            reactions += self._trip(LatchId.UNEXPECTED_STATE, mirrored.state, now_us)
-        if mirrored.left:
+        light, state, left, permit = known.books.mirror(status, now_us)
+        if light:
+            reactions += self._trip(LatchId.UNPERMITTED_LIGHT, light, now_us)
+        if state:
+            reactions += self._trip(LatchId.UNEXPECTED_STATE, state, now_us)
+        if left:
             known.in_flight = None
             reactions.append(Note("disarmed", f"{status.state.name} ({status.leave.name.lower()})"))
-        if mirrored.ended is not None:
-            permit = mirrored.ended
+        if permit is not None:
             text = f"permit {permit.permit_id}: {permit.counted} of {permit.pulses} pulses reported so far"
             reactions.append(Note("permit_ended", text))
         if status.state in ARMED:
@@ -359,7 +360,7 @@ class Supervisor:
         if judgement.findings or differs:
             text = "; ".join(filter(None, (differs, judgement.text)))
             reactions += self._trip(LatchId.PULSE_JUDGEMENT, f"pulse {number}: {text}", now_us)
-        if PulseFlag.UNKNOWN in report.flags:
+        if _UNKNOWN in report.flags:
             self._known.unknown_pulses.add(number)
             reactions += self._trip(LatchId.UNCERTAIN, f"pulse {number} was not measured", now_us)
         if self._known.plan is None or permit is None or report.flags & _NO_LIGHT:

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from controller.store.database import Database
 from controller.store.errors import StoreError
-from safety.audit import AuditEntry, Break, BreakKind, Head, append, holds, verify
+from safety.audit import AuditEntry, Break, BreakKind, Head, canonical_json, holds, link, verify
 from safety.checkpoints import BEFORE_THE_FIRST, CHECKPOINT, Proof, Signer, check
 
 _values = attrgetter(*(field.name for field in fields(AuditEntry)))
@@ -43,6 +43,11 @@ class AuditReads(Database):
         """Return position and hash of the newest entry, to be kept outside of this database."""
         row = self._row("SELECT idx, hash FROM audit ORDER BY idx DESC LIMIT 1")
         return None if row is None else Head(*row)
+
+    def has_head(self, head: Head) -> bool:
+        """Whether there is an entry of this number, with this hash."""
+        row = self._row("SELECT hash FROM audit WHERE idx = ?", (head.index,))
+        return row is not None and row["hash"] == head.hash
 
     def last_checkpoint(self) -> AuditEntry | None:
         """Return the newest entry that is a checkpoint."""
@@ -159,7 +164,7 @@ class AuditWrites(AuditReads):
     def append_audit(self, kind: str, actor: str, body: Mapping[str, object], *, now_us: int) -> AuditEntry:
         """Record who did what, and return the entry; raise ValueError for a body with NaN or infinity."""
         with self.transaction():
-            return self._append_audit(kind, actor, body, now_us=now_us)
+            return self._append_audit(kind, actor, canonical_json(body), now_us=now_us)
 
     def append_checkpoint(
         self, signer: Signer, device: str, *, actor: str, now_us: int, next_key: str = ""
@@ -168,7 +173,7 @@ class AuditWrites(AuditReads):
         with self.transaction():
             head = self.audit_head() or BEFORE_THE_FIRST
             body = signer.checkpoint(head, self._now(), device, next_key=next_key)
-            return self._append_audit(CHECKPOINT, actor, body, now_us=now_us)
+            return self._append_audit(CHECKPOINT, actor, canonical_json(body), now_us=now_us)
 
     def checkpoint_key(self) -> str:
         """The public key that is to sign next by the word of the last checkpoint; empty without any."""
@@ -183,15 +188,15 @@ class AuditWrites(AuditReads):
         ):  # tampered with: `picolase audit verify` says so, not the start
             return ""
 
-    def _append_audit(self, kind: str, actor: str, body: Mapping[str, object], *, now_us: int) -> AuditEntry:
+    def _append_audit(self, kind: str, actor: str, body_json: str, *, now_us: int) -> AuditEntry:
         """Do it within the caller's transaction, without a step of its own: for the path of every pulse."""
-        entry = append(
+        entry = link(
             self.audit_head(),
             wall_time=self._now(),
             mono_us=now_us,
             kind=kind,
             actor=actor,
-            body=body,
+            body_json=body_json,
         )
         self._run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(entry))
         return entry

@@ -10,6 +10,7 @@ from datetime import timedelta
 from controller.store.audit_log import AuditWrites
 from controller.store.database import Database
 from controller.store.errors import RecordRefused
+from controller.store.openings import IS_PROOF
 from controller.store.outbox import OutboxWrites
 from controller.store.records import (
     CalibrationPoint,
@@ -158,14 +159,15 @@ class JournalWrites(JournalReads, AuditWrites, OutboxWrites):
     def prune(self, older_than: timedelta, *, now_us: int) -> Pruned:
         """Remove events, incidents and unsent messages older than that, and nothing else; audit how many.
 
-        One call removes a bounded number: repeat until it returns none.
+        What proves an interlock stays: it may be looked for longer. One call removes a bounded number: repeat
+        until it returns none.
         """
         limit_time = rfc3339(self._wall_clock() - older_than)
         with self.transaction():
             pruned = Pruned(
                 events=self._run(
-                    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE wall_time < ? "
-                    "AND id <= (SELECT max(id) FROM event) - ? ORDER BY id LIMIT ?)",
+                    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE wall_time < ? "  # noqa: S608  # ours
+                    f"AND id <= (SELECT max(id) FROM event) - ? AND NOT {IS_PROOF} ORDER BY id LIMIT ?)",
                     (limit_time, KEPT_EVENTS, _PRUNED_AT_ONCE),
                 ),
                 incidents=self._run(

@@ -3,28 +3,16 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any
 
 from controller.store.errors import PulseConflict, RecordRefused
 from controller.store.outbox import OutboxReads, OutboxWrites
-from controller.store.records import (
-    HOST_FIELDS,
-    DeviceRecord,
-    PulseRange,
-    PulseRecord,
-    moment,
-    rfc3339,
-)
+from controller.store.pulse_row import COLUMNS, row_of, told
+from controller.store.records import HOST_FIELDS, DeviceRecord, PulseRange, PulseRecord, moment
 from controller.store.sessions import SessionReads, SessionWrites
 from safety.audit import canonical_json
 
-_COLUMNS = tuple(field.name for field in fields(PulseRecord))
-_values = attrgetter(*_COLUMNS)
-_REALS = tuple(field.name for field in fields(PulseRecord) if "float" in str(field.type))
 _INSERT = (
-    f"INSERT INTO pulse ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608  # our own names
+    f"INSERT INTO pulse ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own names
     "ON CONFLICT (device_serial, pulse_number) DO NOTHING"
 )
 
@@ -143,13 +131,13 @@ class PulseReads(SessionReads, OutboxReads):
         audited = without_record = 0
         for (body,) in self._stream("SELECT body FROM audit WHERE kind = ? ORDER BY idx", (_AUDIT_KIND,)):
             audited += 1
-            told = json.loads(body)
-            serial, number = told["device_serial"], told["pulse_number"]
+            audit = json.loads(body)
+            serial, number = audit["device_serial"], audit["pulse_number"]
             kept = self.pulse(serial, number)
             if kept is None:
                 without_record += 1
                 differences.append(f"pulse {number} of device {serial} is in the audit but has no record")
-            elif canonical_json(_plain(kept)) != body:
+            elif told(row_of(kept)) != body:
                 differences.append(
                     f"pulse {number} of device {serial} is recorded otherwise than in the audit"
                 )
@@ -226,9 +214,9 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
 
         What raises here must end that transaction.
         """
-        plain = _plain(pulse)
+        row = row_of(pulse)
         try:
-            new = self._run(_INSERT, tuple(plain.values()))
+            new = self._run(_INSERT, row)
         except RecordRefused as error:
             raise RecordRefused(
                 f"pulse {pulse.pulse_number} names device {pulse.device_serial!r} and session "
@@ -243,8 +231,9 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
             return False
         if pulse.session_id is not None:
             self._count_in_session(pulse)
-        entry = self._append_audit(_AUDIT_KIND, f"device:{pulse.device_serial}", plain, now_us=pulse.mono_us)
-        self._outbox_put("pulse", entry.body)
+        body_json = told(row)
+        self._append_audit(_AUDIT_KIND, f"device:{pulse.device_serial}", body_json, now_us=pulse.mono_us)
+        self._outbox_put("pulse", body_json)
         return True
 
     def _count_in_session(self, pulse: PulseRecord) -> None:
@@ -270,21 +259,8 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
 
 
 def _differing(kept: PulseRecord, new: PulseRecord) -> dict[str, tuple[object, object]]:
-    pairs = {name: (getattr(kept, name), getattr(new, name)) for name in _COLUMNS if name not in HOST_FIELDS}
+    pairs = {name: (getattr(kept, name), getattr(new, name)) for name in COLUMNS if name not in HOST_FIELDS}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _plain(pulse: PulseRecord) -> dict[str, Any]:
-    """Return the pulse as SQLite and JSON know values, in the order of the columns."""
-    values = dict(zip(_COLUMNS, _values(pulse), strict=True))
-    for name in _REALS:
-        if values[name] is not None:
-            values[name] += 0.0  # as SQLite gives it back: 200 as 200.0, and without a negative zero
-    values["flags"] = ",".join(sorted(pulse.flags)) if pulse.flags else ""
-    values["aperture"] = int(pulse.aperture)
-    values["unknown"] = int(pulse.unknown)
-    values["wall_time"] = rfc3339(pulse.wall_time)
-    return values
 
 
 def _pulse(row: sqlite3.Row) -> PulseRecord:

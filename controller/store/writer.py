@@ -91,7 +91,9 @@ class StoreWriter:
             raise
         finally:
             try:
-                await asyncio.sleep(0)  # Others get their turn here, as they do while a thread works.
+                # Others get their turn here, as they do while a thread works. Virtual time knows if any wait.
+                if not getattr(asyncio.get_running_loop(), "alone", False):
+                    await asyncio.sleep(0)
             except asyncio.CancelledError:
                 _report_unheard(failure)
                 raise

@@ -63,7 +63,10 @@ class Invariant:
         self.witness = witness
 
     def attach(self, stack: Stack) -> None:
-        """Know the stack around the laser too: the daemon and its loop."""
+        """Know the stack around the laser too: the daemon and its loop.
+
+        The loop's clock may still show less than the time that something is told with: go by that.
+        """
 
     def broken(self, text: str, *, at_us: int | None = None, since_us: int | None = None) -> None:
         """Report that the promise was broken at `at_us` (now), by what began at `since_us` (then)."""

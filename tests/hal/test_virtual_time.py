@@ -138,7 +138,12 @@ class Companion:
         self._work = work
         self.loop.companions.append(self)
 
-    def happen(self) -> None:
+    def advance(self, until_us: int) -> int:
+        """Only its next event."""
+        assert self.loop.now_us() <= until_us >= self.next_us
+        return self.next_us
+
+    def tell(self) -> None:
         """Note it, and go on to the next."""
         self.happened_us.append(self.loop.now_us())
         self.next_us += self._period_us
@@ -219,6 +224,72 @@ async def test_a_companion_keeps_pace_with_a_thread_that_works() -> None:
         await asyncio.to_thread(time.sleep, 0.02)
     assert len(companion.happened_us) <= now_us() // 1000
     assert now_us() < 1_000_000
+
+
+async def test_a_companion_without_an_event_and_a_loop_without_a_timer_let_no_time_pass() -> None:
+    companion = Companion(NEVER_US)
+    companion.loop.pass_time(step_by_step=False)
+    assert not companion.happened_us
+    assert now_us() == 0
+
+
+class Telling(Companion):
+    """One that goes on alone up to every tenth of its events, and tells only of those."""
+
+    def __init__(self, period_us: int) -> None:
+        super().__init__(period_us)
+        self.told_us: list[int] = []
+        self._came_to_us = 0
+
+    def advance(self, until_us: int) -> int:
+        """Up to the next of which others hear."""
+        clock_us = self.loop.now_us()
+        while self.next_us <= until_us:
+            self.happened_us.append(self.next_us)
+            self.next_us += self._period_us
+            if len(self.happened_us) % 10 == 0:
+                until_us = self.happened_us[-1]
+        assert self.loop.now_us() == clock_us
+        self._came_to_us = until_us
+        return until_us
+
+    def tell(self) -> None:
+        """The clock must show when."""
+        assert self.loop.now_us() == self._came_to_us
+        if self.happened_us and self.happened_us[-1] == self._came_to_us and len(self.happened_us) % 10 == 0:
+            self.told_us.append(self.loop.now_us())
+
+
+@pytest.mark.parametrize("timers_us", [[], [1], [30], [300, 600], [295, 300, 305], [7, 299, 301, 2_000]])
+async def test_what_a_companion_does_alone_is_told_of_at_its_own_microsecond(timers_us: list[int]) -> None:
+    loud, other, timed = Telling(30), Companion(70), list[int]()
+    for timer_us in timers_us:
+        loud.loop.call_at(timer_us / 1e6, lambda: timed.append(now_us()))
+    await asyncio.sleep(0.003)
+    assert loud.happened_us == list(range(30, 3_001, 30))
+    assert loud.told_us == list(range(300, 3_001, 300))
+    assert other.happened_us == list(range(70, 3_001, 70))
+    assert timed == timers_us
+
+
+async def test_who_runs_is_alone_at_an_instant_at_which_nobody_waits_and_nothing_is_due() -> None:
+    loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+    companion = Companion(1_000)
+    assert loop.alone
+    soon = loop.call_soon(lambda: None)
+    assert not loop.alone
+    soon.cancel()
+    await asyncio.sleep(0)
+    assert loop.alone
+    later = loop.call_at(loop.time(), lambda: None)
+    assert not loop.alone
+    later.cancel()
+    await asyncio.sleep(0)
+    assert loop.alone
+    companion.next_us = loop.now_us()
+    assert not loop.alone
+    companion.next_us += 1
+    assert loop.alone
 
 
 async def test_a_companion_without_an_event_does_not_keep_time_from_passing() -> None:

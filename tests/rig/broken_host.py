@@ -84,17 +84,17 @@ def flattering_record(patch: pytest.MonkeyPatch) -> None:
 
 
 def overdose(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(treatment_module, "_tally", lambda store, session_id, rehearsal: Tally(rehearsal))
+    patch.setattr(treatment_module, "tally_of", lambda store, session_id, rehearsal: Tally(rehearsal))
 
 
 def doctored_audit(patch: pytest.MonkeyPatch) -> None:
-    append = safety.audit.append
+    link = safety.audit.link
 
     def doctoring(*given: Any, **named: Any) -> Any:
-        entry = append(*given, **named)
+        entry = link(*given, **named)
         return replace(entry, body=entry.body.replace("}", ',"more":1}')) if entry.index == 20 else entry
 
-    patch.setattr(audit_log, "append", doctoring)
+    patch.setattr(audit_log, "link", doctoring)
 
 
 def host_forgets(patch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,11 @@ class Slow:
         self.next_us = 1_000
         self._watch = watch
 
-    def happen(self) -> None:
+    def advance(self, until_us: int) -> int:
+        assert until_us >= self.next_us
+        return self.next_us
+
+    def tell(self) -> None:
         self.next_us = 2**62
         self._watch.pass_s(5.0)
 

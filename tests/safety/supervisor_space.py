@@ -309,7 +309,7 @@ class SupervisorSpace(Moves):
     def _armed_by_answer(self) -> bool:
         facts, last = self.facts, self.facts.last
         ours = last is not None and last.arm_epoch == facts.from_epoch + 1
-        return ours and self.sup._known.books.arm_epoch is not None and facts.meant is Intent.ARMED
+        return ours and self.sup._known.books.standing()[1] is not None and facts.meant is Intent.ARMED
 
     @staticmethod
     def has_to_end(key: Any) -> bool:

@@ -104,11 +104,16 @@ FORGETS = st.tuples(st.just("forget"), st.sampled_from(Input), st.just(False))
 ASKS = st.lists(STEPS_US, max_size=3)  # what nobody asks about meanwhile must not matter either
 
 
-@given(st.lists(st.tuples(STEPS_US, NOTES | NOTES | NOTES | FORGETS, ASKS), max_size=60))
+@given(st.booleans(), st.lists(st.tuples(STEPS_US, NOTES | NOTES | NOTES | FORGETS, ASKS), max_size=60))
 def test_after_any_history_every_input_is_worth_at_any_time_what_the_plain_rule_says(
+    all_good: bool,
     history: Sequence[tuple[int, tuple[str, Input, bool], Sequence[int]]],
 ) -> None:
     freshness, readings, now_us = Freshness({}), dict[Input, tuple[int, bool]](), 1_000_000
+    for which in Input if all_good else ():
+        freshness.note(which, now_us)
+        readings[which] = (now_us, True)
+    assert set(freshness.qualities(now_us).values()) == {Quality.GOOD if all_good else Quality.BAD}
     for step_us, (act, which, ok), asked_us in history:
         now_us += step_us
         if act == "note":
@@ -118,7 +123,35 @@ def test_after_any_history_every_input_is_worth_at_any_time_what_the_plain_rule_
             freshness.forget(which)
             readings.pop(which, None)
         for later_us in asked_us:
-            assert freshness.qualities(now_us + later_us) == judged_anew(readings, now_us + later_us)
+            found, plain = freshness.qualities(now_us + later_us), judged_anew(readings, now_us + later_us)
+            assert found == plain
+            for consequence in Consequence:
+                assert not_good(found, consequence) == not_good(plain, consequence)
+                assert (not not_good(found, consequence)) == all(
+                    plain[which] is Quality.GOOD
+                    for which in Input
+                    if consequence in FRESHNESS[which].consequences
+                )
+
+
+def test_where_all_are_good_none_was_before_its_reading_and_none_is_after_its_end() -> None:
+    freshness = Freshness({})
+    for which in Input:
+        freshness.note(which, 1_000)
+    assert set(freshness.qualities(1_000).values()) == {Quality.GOOD}
+    freshness.note(Input.STATUS, 2_000)
+    for now_us in (2_000, 101_000):
+        assert set(freshness.qualities(now_us).values()) == {Quality.GOOD}
+    assert freshness.qualities(1_999)[Input.STATUS] is Quality.BAD
+    assert freshness.qualities(999)[Input.STORE] is Quality.BAD
+    assert freshness.qualities(101_000)[Input.TICK] is Quality.GOOD
+    assert freshness.qualities(101_001)[Input.TICK] is Quality.STALE
+    freshness.note(Input.TICK, 101_001)
+    assert set(freshness.qualities(201_001).values()) == {Quality.GOOD}
+    freshness.note(Input.TICK, 201_001)
+    assert set(freshness.qualities(301_001).values()) == {Quality.GOOD}
+    assert freshness.qualities(1_998)[Input.TICK] is Quality.BAD
+    assert freshness.qualities(302_001)[Input.STATUS] is Quality.STALE
 
 
 def test_a_reading_from_before_the_one_before_ends_by_its_own_time() -> None:
