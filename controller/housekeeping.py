@@ -12,6 +12,7 @@ from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.config import Config
 from controller.lease import Lease
+from controller.openings import Openings
 from controller.operators import Logins, NotAuthorised
 from controller.store import Role, Store, StoreError, StoreWriter
 from controller.telling import Teller
@@ -41,6 +42,7 @@ class Housekeeper:
         lease: Lease,
         teller: Teller,
         calibrations: CalibrationKeeper,
+        openings: Openings,
         react: Callable[[list[Reaction]], None],
     ) -> None:
         self._idle_ready_us = config.safety.idle_standby_s * SECOND
@@ -53,6 +55,7 @@ class Housekeeper:
         self._lease = lease
         self._teller = teller
         self._calibrations = calibrations
+        self._openings = openings
         self._react = react
         self._prune_us = now_us()
 
@@ -61,6 +64,7 @@ class Housekeeper:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_people(), name="people")
             group.create_task(self._keep_house(), name="house")
+            group.create_task(self._openings.run(), name="openings")
 
     async def _watch_people(self) -> None:
         """A loop of its own: a disk that does not answer must not keep an idle login."""
@@ -76,6 +80,7 @@ class Housekeeper:
         while True:
             self._disarm_without_operator()
             self._calibrations.tell()
+            self._openings.tell()
             self._teller.refresh()
             try:
                 await self._treatment.end_idle_ready(self._idle_ready_us)

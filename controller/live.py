@@ -203,6 +203,12 @@ def _attention(picture: Picture) -> list[RenderableType]:
             Text(f"not armed yet: {reason.get('text')}: {reason.get('action')}", "yellow")
             for reason in supervisor.get("arm_refusals") or ()
         ]
+    proofs = (picture.status.get("proof_tests") or {}).get("inputs") or ()
+    parts += [
+        Text(f"proof test due: {one.get('text')}: {one.get('action')}", "yellow")
+        for one in proofs
+        if one.get("standing") in {"due", "overdue"}
+    ]
     return parts
 
 

@@ -22,6 +22,7 @@ class Item:
 _T029: Final = "treatments.csv T029; mdedge 88841 (published for laser studies)"
 _T029_OPEN: Final = "treatments.csv T029 (to be confirmed)"
 _ROOM: Final = "after the usual checklists for class 4 lasers (choice, to be confirmed)"
+INTERLOCKS: Final = "interlocks"  # the item of which the host has seen something itself
 _WAIT: Final = "do not treat; ask the responsible physician"
 
 CONTRAINDICATIONS: Final = (
@@ -84,7 +85,7 @@ ROOM: Final = (
         "try it on paper; have the arm aligned if it does not",
     ),
     Item(
-        "interlocks",
+        INTERLOCKS,
         "door and remote interlock were opened today, and the laser said so each time",
         "hazards.csv HZ-039, a bridged contact looks closed (choice, to be confirmed)",
         "open each and look at `picolase status`; have a bridge taken out",

@@ -106,6 +106,7 @@ def run(
         all_confirmed=all_confirmed,
         service=service,
         serves=serves,
+        seen=str(answer.get("interlocks_seen") or ""),
     )
     session = ask_course(
         lambda course: ask_two(
@@ -150,7 +151,13 @@ def resume(
     serves = service if record is None else record.plan.get("indication") == "service"
     laser_nm = (status.get("laser") or {}).get("wavelength_nm")
     worn_nm, items = confirm(
-        laser_nm, eyewear_nm, confirmed, all_confirmed=all_confirmed, service=service, serves=serves
+        laser_nm,
+        eyewear_nm,
+        confirmed,
+        all_confirmed=all_confirmed,
+        service=service,
+        serves=serves,
+        seen=str((status.get("proof_tests") or {}).get("words") or ""),
     )
     resumed = ask_course(
         lambda course: ask_two(
@@ -184,6 +191,8 @@ def abandon(app: App, *, second_name: str | None, second_stdin: bool, as_json: b
 
 def _carry_out(app: App, session: Mapping[str, Any], *, arm_now: bool, as_json: bool) -> None:
     """Arm, show the session until it is over, and end with its verdict."""
+    for effect in session.get("taken_back") or ():
+        note(f"After an earlier session, and not to be counted: {effect.get('text')}.")
     if not arm_now:
         if not sys.stdin.isatty():
             raise CommandFailed(

@@ -109,7 +109,7 @@ def _of_the_file(error: TomlError) -> Answer:
             "code": "plan.file",
             "field": problem.path,
             "value": problem.plain_value,
-            "allowed": problem.allowed,
+            "allowed": problem.allowed or "what the plan's form has",
             "source": "docs/plans.md",
             "action": problem.action,
             "line": problem.line,

@@ -68,12 +68,14 @@ def confirm(
     all_confirmed: bool,
     service: bool,
     serves: bool,
+    seen: str = "",
 ) -> tuple[int, list[str]]:
     """The wavelength the eyewear is for and the items that are so, once all that applies is confirmed.
 
     Raises otherwise.
 
-    `serves`: the list is that of a service plan. Every item of a treatment is asked by its own name, and each
+    `seen` is what the daemon saw of the interlocks, said with the item that asks for them. `serves`: the list
+    is that of a service plan. Every item of a treatment is asked by its own name, and each
     that is not so is named in the refusal.
     """
     interactive = sys.stdin.isatty()
@@ -99,7 +101,9 @@ def confirm(
             "Put on the right eyewear, then start again.",
         )
     if not complete:
-        _ask_service() if serves else _ask_items(so)
+        _ask_service() if serves else _ask_items(so, seen)
+    elif seen and not serves:
+        note(f"{checklist.INTERLOCKS}, {seen}.")
     return eyewear_nm, [] if serves else [key for key in checklist.ITEMS if key in so]
 
 
@@ -141,11 +145,12 @@ def _ask_service() -> None:
         raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.")
 
 
-def _ask_items(so: set[str]) -> None:
+def _ask_items(so: set[str], seen: str) -> None:
     """Ask for each item that is missing; raises CommandFailed for those that are not so."""
     note("Checklist:")
     for item in checklist.missing(so):
-        if click.confirm(f"  {item.key}: {item.statement}", err=True):
+        known = f" ({seen})" if seen and item.key == checklist.INTERLOCKS else ""
+        if click.confirm(f"  {item.key}: {item.statement}{known}", err=True):
             so.add(item.key)
     if checklist.missing(so):
         raise CommandFailed(Exit.REFUSED, "The checklist is not confirmed. Nothing was done.", _missing(so))
