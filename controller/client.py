@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -217,6 +218,24 @@ class Client:
         `second`: who agrees to giving up pulses that have no record.
         """
         return await self._post("/resolve", _agreed(second))
+
+    async def course(self, subject: str) -> Answer:
+        """What is on record of a subject: courses with their sessions, and effects."""
+        return await self._get(f"/courses/{quote(subject, safe='')}")
+
+    async def record_effect(self, found: Mapping[str, Any]) -> Answer:
+        """Record an adverse effect: session, kind, severity, onset and resolved; returns it."""
+        return await self._post("/effects", found)
+
+    async def resolve_effect(self, number: int, on: str | None = None) -> Answer:
+        """Record that an adverse effect had gone, on that day or today; returns it."""
+        return await self._post("/effects/resolve", {"effect": number, "on": on})
+
+    async def correct_effect(
+        self, number: int, reason: str, instead: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Take an adverse effect back; returns it, and under `recorded` what stands instead of it."""
+        return await self._post("/effects/correct", {"effect": number, "reason": reason, "instead": instead})
 
     async def watch(self) -> AsyncGenerator[Answer, None]:
         """Yield what happens, as it happens; ends only by `NotReachable` when the daemon goes away.

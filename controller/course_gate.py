@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from controller.declined import Declined
 from controller.store import Store, StoreWriter
-from controller.store.courses import CourseReads
-from safety.courses import Clock, Course, Effect, Matter, Sitting, matters, reasons
+from controller.subjects import SubjectRecord
+from safety.courses import Clock, Effect, Matter, matters, reasons
 from safety.plan import TreatmentPlan
-from safety.presets import PRESETS
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectRecord:
-    """All that is on record of one subject."""
-
-    sittings: Sequence[Sitting]
-    effects: Sequence[Effect]
-
-    @classmethod
-    def read(cls, store: CourseReads, subject: str) -> SubjectRecord:
-        """Ask the records."""
-        return cls(store.sittings(subject), store.effects(subject))
-
-    @property
-    def courses(self) -> tuple[Course, ...]:
-        """One for each indication that was treated, in that order."""
-        return tuple(map(self.course, dict.fromkeys(sitting.indication for sitting in self.sittings)))
-
-    def course(self, indication: str) -> Course:
-        """The course of one indication, begun or not."""
-        own = tuple(sitting for sitting in self.sittings if sitting.indication == indication)
-        return Course(indication, own, PRESETS.get(indication))
 
 
 class CourseGate:
@@ -47,17 +22,22 @@ class CourseGate:
 
     async def demand(
         self, plan: TreatmentPlan, confirmed: Collection[str], *, resuming: str = ""
-    ) -> tuple[Matter, ...]:
-        """Everything that stood against this session and was confirmed; raises Declined for the rest."""
+    ) -> tuple[tuple[Matter, ...], tuple[Effect, ...]]:
+        """Everything that stood against this session and was confirmed; raises Declined for the rest.
+
+        And the subject's effects that were taken back, which are to be shown and need no word.
+        """
         standing: tuple[Matter, ...] = ()
+        taken_back: tuple[Effect, ...] = ()
         if plan.subject is not None and not plan.rehearsal:  # in which nobody is treated
             record, now, newest = await self._writer.run(_look, plan.subject)
             clock = Clock(now, newest, self._set_by(now))
             standing = matters(record.course(plan.indication), record.effects, clock, resuming=resuming)
+            taken_back = tuple(effect for effect in record.effects if not effect.stands)
         if missing := reasons(standing, confirmed):
             text = "the subject's course needs fresh confirmations"
             raise Declined(409, "course", text, "look at each, and confirm it by name", reasons=missing)
-        return standing
+        return standing, taken_back
 
     async def begin(self) -> None:
         """Take the clock as it is now; how far it is set from here on is told."""

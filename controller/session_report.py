@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from controller.session import SERVICE_ITEMS
 from controller.store import CalibrationRecord, PulseRecord, Reader, SessionRecord, moment, rfc3339
 from controller.summary import Spread
+from safety import checklist
 from safety.audit import AuditEntry, Head
 from safety.courses import Effect
 
@@ -30,7 +32,13 @@ _WORDS: Final = {
     "login": "Logged in",
     "second": "Gave their password as the second person",
     "incident": "The last 30 s were kept as an incident",
+    "effect.record": "An adverse effect was recorded",
+    "effect.resolve": "An adverse effect had gone",
+    "effect.correct": "An adverse effect was taken back",
 }
+
+_ORDER: Final = {name: place for place, name in enumerate((*checklist.ITEMS, *SERVICE_ITEMS))}
+"""The audit keeps names in the order of the alphabet, people were asked in this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Confirmation:
     eyewear_nm: str
     items: Mapping[str, str]
     course: Mapping[str, str]
+    second: str  # who agreed as the second person; empty where none was needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,7 @@ class SessionReport:
         return tuple(
             f"{one.actor} confirmed eyewear for {one.eyewear_nm} nm and {what}, {rfc3339(one.when)} "
             f"(audit entry {one.index})"
+            + (f"; {one.second} agreed as the second person" if one.second else "")
             for one in self.confirmed
         )
 
@@ -178,6 +188,7 @@ def _confirmed(entries: Sequence[AuditEntry], session: SessionRecord) -> tuple[C
             str(body.get("eyewear_nm", session.plan.get("wavelength_nm", "?"))),
             _in_words(body.get("items")),
             _in_words(body.get("course")),
+            str(body.get("second", "")),
         )
         for entry in found or [entry for entry in entries if entry.kind == "session.open"]
         for body in [_body(entry)]
@@ -185,15 +196,17 @@ def _confirmed(entries: Sequence[AuditEntry], session: SessionRecord) -> tuple[C
 
 
 def _in_words(named: object) -> dict[str, str]:
-    """Names and what they say; nothing of what was damaged."""
-    return {name: str(words) for name, words in named.items()} if isinstance(named, dict) else {}
+    """Names and what they say, items in the order of their list; nothing of what was damaged."""
+    if not isinstance(named, dict):
+        return {}
+    return {name: str(named[name]) for name in sorted(named, key=lambda name: _ORDER.get(name, len(_ORDER)))}
 
 
 def _of_session(reader: Reader, session: SessionRecord) -> tuple[list[AuditEntry], Head | None]:
     """The audit from the session's opening to its last step, and the head there.
 
-    One laser has one database and one unfinished session: all between concerns it. For a session that is not
-    over, that is up to now.
+    One laser has one database and one unfinished session: all between concerns it, but for adverse effects of
+    other sessions. For a session that is not over, that is up to now.
     """
     found: list[AuditEntry] = []
     before: deque[AuditEntry] = deque(maxlen=4)  # the set-point comes right before the session that needs it
@@ -202,7 +215,8 @@ def _of_session(reader: Reader, session: SessionRecord) -> tuple[list[AuditEntry
         of_it = entry.kind.startswith("session.") and _body(entry).get("id") == session.id
         if of_it and not found:
             found = [one for one in before if _body(one).get("command") == "set_point"]
-        if of_it or found:
+        of_another = entry.kind.startswith("effect.") and _body(entry).get("id") != session.id
+        if of_it or (found and not of_another):
             found.append(entry)
         before.append(entry)
         if of_it:
@@ -218,6 +232,8 @@ def _happening(entry: AuditEntry, begun: Mapping[str, Mapping[str, Any]]) -> Hap
     outcome = str(body.get("outcome", ""))
     if entry.kind == "session.open" and "from" in body:
         text = "The session was taken up again"
+    if entry.kind.startswith("effect."):
+        text += f": number {body.get('effect')}"
     if outcome:
         asked = begun.get(str(body.get("id")), {}).get("body") or {}
         told = ", ".join(f"{name} {value}" for name, value in asked.items() if name not in _OPAQUE)

@@ -62,9 +62,47 @@ def severity_words(kind: EffectKind, severity: int) -> str:
     return f"{severity}/{PAIN_MOST}" if kind is EffectKind.PAIN else GRADES[severity - 1]
 
 
+class Mistake(enum.Enum):
+    """Why an adverse effect on record is taken back. No free text, so that no name comes in."""
+
+    RECORDED_WRONGLY = "recorded_wrongly"  # another stands instead of it, always
+    RECORDED_TWICE = "recorded_twice"
+    NOT_THERE = "not_there"
+
+
+_MISTAKES: Final = {
+    Mistake.RECORDED_WRONGLY: "it was recorded wrongly",
+    Mistake.RECORDED_TWICE: "it was recorded twice",
+    Mistake.NOT_THERE: "there was no such effect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """That an adverse effect was taken back; `instead` is the number of the one that stands for it."""
+
+    mistake: Mistake
+    by: str
+    when: datetime
+    instead: int | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        when = self.when.isoformat()
+        return {"reason": self.mistake.value, "by": self.by, "when": when, "instead": self.instead}
+
+    def __str__(self) -> str:
+        other = "" if self.instead is None else f", number {self.instead} stands instead"
+        return f"taken back by {self.by} on {self.when.date()}: {_MISTAKES[self.mistake]}{other}"
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One adverse effect of a session; `resolved` is the day it had gone, None while it has not."""
+    """One adverse effect of a session; `resolved` is the day it had gone, None while it has not.
+
+    `correction` is there once it was taken back, and it counts no more; `corrects` is the number of the one
+    that it stands for.
+    """
 
     id: int
     session_id: str
@@ -75,11 +113,24 @@ class Effect:
     recorded_by: str
     resolved: date | None = None
     resolved_by: str | None = None
+    correction: Correction | None = None
+    corrects: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it was not taken back."""
+        return self.correction is None
 
     @property
     def blocks(self) -> bool:
         """Whether the next session needs it acknowledged by its own name."""
-        return self.kind in GRAVE or self.resolved is None
+        return self.stands and (self.kind in GRAVE or self.resolved is None)
+
+    @property
+    def remark(self) -> str:
+        """What was corrected by it, and how it was corrected itself; empty for most."""
+        stands_for = "" if self.corrects is None else f"instead of number {self.corrects}"
+        return "; ".join(filter(None, [stands_for, str(self.correction or "")]))
 
     def plain(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -95,12 +146,16 @@ class Effect:
             "recorded_by": self.recorded_by,
             "resolved_by": self.resolved_by,
             "blocks": self.blocks,
+            "taken_back": None if self.correction is None else self.correction.plain(),
+            "corrects": self.corrects,
+            "text": str(self),
         }
 
     def __str__(self) -> str:
         gone = "not resolved" if self.resolved is None else f"resolved on {self.resolved}"
         grade = severity_words(self.kind, self.severity)
-        return f"{self.kind.value}, {grade}, since {self.onset}, {gone}"
+        told = f"{self.kind.value}, {grade}, since {self.onset}, {gone}"
+        return "; ".join(filter(None, [told, self.remark]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +307,11 @@ def _of_the_number(course: Course, done: int) -> Iterator[Matter]:
 
 
 def _of_effects(effects: Sequence[Effect]) -> Iterator[Matter]:
-    """The grave and the unresolved ones each by its own name, the others together, by the last of them."""
-    seen = [effect for effect in effects if not effect.blocks]
+    """The grave and the unresolved ones each by its own name, the others together, by the last of them.
+
+    What was taken back is no matter.
+    """
+    seen = [effect for effect in effects if effect.stands and not effect.blocks]
     for effect in effects:
         if effect.blocks:
             action = "look at the skin; treat only if it is fit for it, and confirm this by its name"

@@ -1,14 +1,24 @@
-"""Courses: which sessions gave a subject light, what adverse effects followed, and when those had gone."""
+"""Courses: which sessions gave a subject light, and what adverse effects followed, as told and corrected."""
 
 import json
 import sqlite3
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from controller.store.audit_log import AuditWrites
 from controller.store.errors import RecordRefused
 from controller.store.records import moment
 from controller.store.sessions import SessionReads
-from safety.courses import GRADES, PAIN_MOST, Effect, EffectKind, Sitting, severities
+from safety.courses import (
+    GRADES,
+    PAIN_MOST,
+    Correction,
+    Effect,
+    EffectKind,
+    Mistake,
+    Sitting,
+    severities,
+)
 from safety.preset import SERVICE
 
 # When a session was at work last. One that was abandoned may have been so weeks after its light. Of several
@@ -23,19 +33,48 @@ _SITTINGS = """
 """
 
 _EFFECTS = """
-    SELECT adverse_effect.*, effect_resolution.resolved, effect_resolution.actor AS resolved_by
+    SELECT adverse_effect.*, effect_resolution.resolved, effect_resolution.actor AS resolved_by,
+        back.reason, back.actor AS taken_back_by, back.recorded AS taken_back, back.replaced_by,
+        before.effect_id AS corrects
     FROM adverse_effect JOIN treatment_session ON treatment_session.id = session_id
-    LEFT JOIN effect_resolution ON effect_id = adverse_effect.id
+    LEFT JOIN effect_resolution ON effect_resolution.effect_id = adverse_effect.id
+    LEFT JOIN effect_correction AS back ON back.effect_id = adverse_effect.id
+    LEFT JOIN effect_correction AS before ON before.replaced_by = adverse_effect.id
 """
 
-_RECORD, _RESOLVE = "effect.record", "effect.resolve"  # kinds of the audit's entries
+# Kinds of the audit's entries.
+_RECORD, _RESOLVE, _CORRECT = "effect.record", "effect.resolve", "effect.correct"
 _AS_AUDITED = {  # in the order of the body's keys, which the audit sorts; then who
     _RECORD: "SELECT id, session_id, kind, onset, severity, actor FROM adverse_effect",
     _RESOLVE: """
         SELECT effect_id, session_id, resolved, effect_resolution.actor
         FROM effect_resolution JOIN adverse_effect ON adverse_effect.id = effect_id
     """,
+    _CORRECT: """
+        SELECT effect_id, session_id, replaced_by, reason, effect_correction.actor
+        FROM effect_correction JOIN adverse_effect ON adverse_effect.id = effect_id
+    """,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an adverse effect really was; days in UTC, `resolved` None while it has not gone.
+
+    Session and onset are those of the one that it corrects, unless told.
+    """
+
+    kind: EffectKind
+    severity: int
+    session_id: str | None = None
+    onset: date | None = None
+    resolved: date | None = None
+
+    def says_as(self, effect: Effect) -> bool:
+        """Whether it says nothing that is not on record of the effect."""
+        told = (self.session_id or effect.session_id, self.kind, self.severity, self.onset or effect.onset)
+        known = (effect.session_id, effect.kind, effect.severity, effect.onset)
+        return (*told, self.resolved) == (*known, effect.resolved)
 
 
 class CourseReads(SessionReads):
@@ -87,7 +126,7 @@ class CourseReads(SessionReads):
     def verify_effects(self) -> list[str]:
         """Return every difference between the records of adverse effects and the audit's entries of them."""
         entries = self._stream(
-            "SELECT kind, actor, body FROM audit WHERE kind IN (?, ?)", (_RECORD, _RESOLVE)
+            "SELECT kind, actor, body FROM audit WHERE kind IN (?, ?, ?)", tuple(_AS_AUDITED)
         )
         audited = {
             (kind, str(facts[0])): (*facts, actor)
@@ -114,7 +153,7 @@ class CourseReads(SessionReads):
 
 
 class CourseWrites(CourseReads, AuditWrites):
-    """Recording adverse effects and their end; nothing of it is ever changed, and all of it is audited."""
+    """Recording adverse effects, their end and their correction: nothing is changed, all of it is audited."""
 
     def record_effect(
         self,
@@ -123,10 +162,14 @@ class CourseWrites(CourseReads, AuditWrites):
         severity: int,
         *,
         onset: date | None = None,
+        resolved: date | None = None,
         actor: str,
         now_us: int,
     ) -> Effect:
-        """Record an adverse effect of a session, seen first on the day `onset` (today if None, in UTC)."""
+        """Record an adverse effect of a session, seen first on the day `onset` (today if None, in UTC).
+
+        `resolved` is the day it had gone, if it has.
+        """
         if severity not in severities(kind):
             allowed = f"0 to {PAIN_MOST}" if kind is EffectKind.PAIN else f"1 to {len(GRADES)}"
             raise RecordRefused(
@@ -144,12 +187,14 @@ class CourseWrites(CourseReads, AuditWrites):
             effect = self.effect(self._number("SELECT max(id) FROM adverse_effect"))
             told = {"effect": effect.id, "id": session_id, "kind": kind.value, "severity": severity}
             self.append_audit(_RECORD, actor, told | {"onset": seen.isoformat()}, now_us=now_us)
+            if resolved is not None:
+                return self.resolve_effect(effect.id, on=resolved, actor=actor, now_us=now_us)
             return effect
 
     def resolve_effect(self, effect_id: int, *, on: date | None = None, actor: str, now_us: int) -> Effect:
         """Record that an adverse effect had gone on the day `on` (today if None, in UTC)."""
         with self.transaction():
-            effect = self.effect(effect_id)
+            effect = self._standing(effect_id)
             if effect.resolved is not None:
                 raise RecordRefused(
                     f"adverse effect {effect_id} is recorded as resolved on {effect.resolved}",
@@ -163,6 +208,64 @@ class CourseWrites(CourseReads, AuditWrites):
             told = {"effect": effect_id, "id": effect.session_id, "resolved": resolved}
             self.append_audit(_RESOLVE, actor, told, now_us=now_us)
             return self.effect(effect_id)
+
+    def correct_effect(
+        self, effect_id: int, mistake: Mistake, *, instead: Finding | None = None, actor: str, now_us: int
+    ) -> Effect:
+        """Take a mistaken adverse effect back; what was recorded of it stays.
+
+        One that was recorded wrongly is replaced by what is told `instead`, which is recorded with it. Of one
+        recorded twice there must be another of the same session and kind that stands.
+        """
+        with self.transaction():
+            effect = self._standing(effect_id)
+            if fault := self._unfit(effect, mistake, instead):
+                raise RecordRefused(f"adverse effect {effect_id}: {fault[0]}", fault[1])
+            other = None if instead is None else self._record_instead(effect, instead, actor, now_us).id
+            self._run(
+                "INSERT INTO effect_correction (effect_id, reason, replaced_by, actor, recorded) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (effect_id, mistake.value, other, actor, self._now()),
+            )
+            told = {"effect": effect_id, "id": effect.session_id, "instead": other, "reason": mistake.value}
+            self.append_audit(_CORRECT, actor, told, now_us=now_us)
+            return self.effect(effect_id)
+
+    def _standing(self, effect_id: int) -> Effect:
+        """An adverse effect that was not taken back."""
+        effect = self.effect(effect_id)
+        if effect.correction is not None:
+            raise RecordRefused(
+                f"adverse effect {effect_id} was {effect.correction}",
+                "if it is there, record it as a new one",
+            )
+        return effect
+
+    def _unfit(self, effect: Effect, mistake: Mistake, instead: Finding | None) -> tuple[str, str] | None:
+        """What is wrong with a correction, and what to do about it."""
+        if (instead is None) is (mistake is Mistake.RECORDED_WRONGLY):
+            action = f"one that was {Mistake.RECORDED_WRONGLY.value}, and no other, is told anew with it"
+            return f"{mistake.value} does not fit with what stands instead", action
+        if instead is not None and instead.says_as(effect):
+            return "it is recorded just like that", "tell what was wrong about it"
+        if mistake is Mistake.RECORDED_TWICE and not any(
+            one.stands and one.kind is effect.kind and one.id != effect.id
+            for one in self.session_effects(effect.session_id)
+        ):
+            text = f"no other {effect.kind.value} of session {effect.session_id!r} stands"
+            return text, "take back only one of two; if there was none, give that reason"
+        return None
+
+    def _record_instead(self, effect: Effect, finding: Finding, actor: str, now_us: int) -> Effect:
+        return self.record_effect(
+            finding.session_id or effect.session_id,
+            finding.kind,
+            finding.severity,
+            onset=finding.onset or effect.onset,
+            resolved=finding.resolved,
+            actor=actor,
+            now_us=now_us,
+        )
 
     def _day_of_light(self, session_id: str) -> date:
         """The day a session began, of one that gave light to a person."""
@@ -203,4 +306,12 @@ def _effect(row: sqlite3.Row) -> Effect:
         recorded_by=row["actor"],
         resolved=None if row["resolved"] is None else date.fromisoformat(row["resolved"]),
         resolved_by=row["resolved_by"],
+        correction=None if row["reason"] is None else _correction(row),
+        corrects=row["corrects"],
+    )
+
+
+def _correction(row: sqlite3.Row) -> Correction:
+    return Correction(
+        Mistake(row["reason"]), row["taken_back_by"], moment(row["taken_back"]), row["replaced_by"]
     )

@@ -239,5 +239,25 @@ _COURSES = (
     ),
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS, _COMPLETE, _COURSES)
+# That an adverse effect was taken back, and which one, recorded after it, stands instead.
+_CORRECTIONS = (
+    """
+    CREATE TABLE effect_correction (
+        effect_id INTEGER PRIMARY KEY REFERENCES adverse_effect (id),
+        reason TEXT NOT NULL,
+        replaced_by INTEGER UNIQUE REFERENCES adverse_effect (id) CHECK (replaced_by > effect_id),
+        actor TEXT NOT NULL,
+        recorded TEXT NOT NULL
+    ) STRICT
+    """,
+    *(
+        f"""
+        CREATE TRIGGER effect_correction_is_never_{done} BEFORE {what} ON effect_correction
+        BEGIN SELECT RAISE(ABORT, 'a recorded correction is never {done}'); END
+        """
+        for what, done in (("UPDATE", "changed"), ("DELETE", "removed"))
+    ),
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_CORE, _OPERATORS, _COMPLETE, _COURSES, _CORRECTIONS)
 """Step n (from 1) leads from schema n - 1 to schema n."""

@@ -1,15 +1,15 @@
 """Courses from the command line: listed, shown, effects recorded; and what a plan's run asks of them."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.cli import course as command
 from controller.store import DeviceRecord, SessionState, Store
-from safety.courses import EffectKind
+from controller.store.courses import Finding
+from safety.courses import EffectKind, Mistake
 from tests.controller.cli_standin import SESSION, Picolase, StandIn, status
 from tests.controller.stored import SERIAL, START, pulse
 
@@ -22,7 +22,7 @@ STANDING = [
 
 
 @pytest.fixture
-def treated(config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def treated(config: Path) -> Path:
     """A database with a session of P-7, one of nobody named, and one that gave no light; ten days later."""
     path = config.parent / "picolase.db"
     with Store.open(path, wall_clock=lambda: START) as store:
@@ -40,7 +40,6 @@ def treated(config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             if session_id != "dark":
                 store.record_pulse(pulse(number, session_id))
             store.move_session(session_id, SessionState.DONE, actor="daemon", now_us=0)
-    monkeypatch.setattr(command, "wall_clock", lambda: NOW)
     return path
 
 
@@ -71,94 +70,71 @@ def test_courses_are_listed_with_sessions_done_and_planned_and_the_day_of_the_ne
         assert word in shown
 
 
-def test_an_effect_is_recorded_shown_and_resolved(picolase: Picolase, treated: Path) -> None:
-    made = answered(
-        picolase, "effect", "s-1", "--kind", "blistering", "--severity", "severe", "--onset", "2026-03-06"
-    )
-    assert (made["id"], made["kind"], made["severity"], made["severity_text"]) == (
-        1, "blistering", 3, "severe",
-    )  # fmt: skip
-    assert (made["onset"], made["resolved"], made["blocks"]) == ("2026-03-06", None, True)
-    assert made["recorded_by"].startswith("cli:")
-    assert datetime.fromisoformat(made["recorded"]) == NOW
-    pain = answered(
-        picolase, "effect", "s-1", "--kind", "pain", "--severity", "4", "--onset", "2026-03-04",
-        "--resolved", "2026-03-05",
-    )  # fmt: skip
-    assert (pain["id"], pain["severity_text"], pain["resolved"], pain["blocks"]) == (
-        2, "4/10", "2026-03-05", False
-    )  # fmt: skip
-    told = answered(picolase, "show", "p-7")
-    assert told["subject"] == "P-7"
-    assert [one["id"] for one in told["effects"]] == [1, 2]
-    (course,) = told["courses"]
-    assert course["sessions"] == [{"id": "s-1", "day": "2026-03-04", "pulses": 1, "operator": "anna"}]
-    assert answered(picolase, "list")[0]["effects_unresolved"] == 1
-    gone = answered(picolase, "resolve", "1", "--on", "2026-03-12")
-    assert (gone["resolved"], gone["blocks"]) == ("2026-03-12", True)
-    assert answered(picolase, "list")[0]["effects_unresolved"] == 0
-    shown = picolase("course", "show", "P-7").stdout
-    for word in ("1 of 10", "blistering", "severe", "2026-03-12", "4/10", "s-1"):
-        assert word in shown
-    with Store.open(treated, wall_clock=lambda: NOW) as store:
-        assert [one.kind for one in store.session_effects("s-1")] == [EffectKind.BLISTERING, EffectKind.PAIN]
-        assert [entry.kind for entry in store.audit_entries()][-3:] == [
-            "effect.record", "effect.resolve", "effect.resolve",
-        ]  # fmt: skip
-        assert store.check() == []
-
-
-@pytest.mark.parametrize("severity", ["mild", "1"])
-def test_a_grade_is_a_word_or_its_number(picolase: Picolase, treated: Path, severity: str) -> None:
-    made = answered(picolase, "effect", "s-1", "--kind", "oedema", "--severity", severity)
-    assert (made["severity"], made["onset"]) == (1, "2026-03-14")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status_", "words"),
-    [
-        (("effect", "s-1", "--kind", "itching", "--severity", "mild"), 2, "is not one of"),
-        (("effect", "s-1", "--kind", "pain", "--severity", "awful"), 2, "pain: 0 to 10"),
-        (("effect", "s-1", "--kind", "pain", "--severity", "11"), 1, "allowed: 0 to 10"),
-        (("effect", "s-1", "--kind", "crusting", "--severity", "4"), 1, "allowed: 1 to 3"),
-        (("effect", "none", "--kind", "pain", "--severity", "1"), 1, "no session 'none'"),
-        (("effect", "dark", "--kind", "pain", "--severity", "1"), 1, "no light"),
-        (("effect", "s-1", "--kind", "pain", "--severity", "1", "--onset", "2026-03-15"), 1, "to 2026-03-14"),
-        (("effect", "s-1", "--kind", "pain", "--severity", "1", "--resolved", "2026-03-01"), 1, "resolution"),
-        (("resolve", "7"), 1, "no adverse effect number 7"),
-        (("show", "P-9"), 1, "course list"),
-    ],
-)
-def test_what_is_wrong_is_told_and_nothing_is_recorded(
-    picolase: Picolase, treated: Path, arguments: tuple[str, ...], status_: int, words: str
-) -> None:
-    result = picolase("course", *arguments)
-    assert result.exit_code == status_, result.output
-    assert words in result.stderr
-    with Store.open(treated, wall_clock=lambda: NOW) as store:
-        assert store.session_effects("s-1") == []
-        assert not any(entry.kind.startswith("effect") for entry in store.audit_entries())
-
-
-def test_of_a_session_without_a_subject_it_is_said_that_nobody_will_be_shown_it(
+def test_effects_are_shown_and_counted_and_those_taken_back_are_marked_and_count_no_more(
     picolase: Picolase, treated: Path
 ) -> None:
-    result = picolase("course", "effect", "s-2", "--kind", "pain", "--severity", "1")
-    assert result.exit_code == 0
-    assert "names no subject" in result.stderr
-    assert "adverse effect 1: pain, 1/10" in picolase("report", "s-2").stdout
+    with Store.open(treated, wall_clock=lambda: NOW) as store:
+        found(store, EffectKind.BLISTERING, 3, onset=START.date())
+        found(store, EffectKind.PAIN, 4, resolved=NOW.date())
+        found(store, EffectKind.CRUSTING, 2)
+        assert_counted(picolase, 3, 2)
+        store.correct_effect(1, Mistake.NOT_THERE, actor="bert", now_us=1)
+        mild = Finding(EffectKind.CRUSTING, 1)
+        store.correct_effect(3, Mistake.RECORDED_WRONGLY, instead=mild, actor="bert", now_us=1)
+        assert_counted(picolase, 2, 1)
+        told = answered(picolase, "show", "p-7")
+        assert told["subject"] == "P-7"
+        (course,) = told["courses"]
+        assert course["sessions"] == [{"id": "s-1", "day": "2026-03-04", "pulses": 1, "operator": "anna"}]
+        assert told["effects"] == [one.plain() for one in store.effects("P-7")]
+    shown = picolase("course", "show", "P-7").stdout
+    for word in (
+        "1 of 10",
+        "blistering",
+        "severe",
+        "4/10",
+        "s-1",
+        "taken back by bert on 2026-03-14: there was no such effect",
+        "taken back by bert on 2026-03-14: it was recorded wrongly, number 4 stands instead",
+        "instead of number 3",
+    ):
+        assert word in shown
 
 
-def test_the_page_of_a_session_has_its_adverse_effects(
+def found(store: Store, kind: EffectKind, severity: int, **days: date) -> None:
+    store.record_effect("s-1", kind, severity, actor="anna", now_us=1, **days)
+
+
+def assert_counted(picolase: Picolase, effects: int, unresolved: int) -> None:
+    (told,) = answered(picolase, "list")
+    assert (told["effects"], told["effects_unresolved"]) == (effects, unresolved)
+
+
+# -- in the report of the session
+
+
+def test_the_page_of_a_session_has_its_adverse_effects_and_their_corrections(
     picolase: Picolase, treated: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "s.html"
     assert picolase("report", "s-1", "--html", str(page)).exit_code == 0
     assert "None on record" in page.read_text("utf-8").split("Adverse effects")[1]
-    answered(picolase, "effect", "s-1", "--kind", "scarring", "--severity", "mild")
+    with Store.open(treated, wall_clock=lambda: NOW) as store:
+        found(store, EffectKind.SCARRING, 1)
+        mild = Finding(EffectKind.CRUSTING, 1)
+        store.correct_effect(1, Mistake.RECORDED_WRONGLY, instead=mild, actor="bert", now_us=1)
     assert picolase("report", "s-1", "--html", str(page)).exit_code == 0
-    assert "scarring, mild, since 2026-03-14, not resolved" in page.read_text("utf-8")
-    assert json.loads(picolase("report", "s-1", "--json").stdout)["effects"][0]["kind"] == "scarring"
+    lines = (
+        "scarring, mild, since 2026-03-14, not resolved; taken back by bert on 2026-03-14: "
+        "it was recorded wrongly, number 2 stands instead",
+        "crusting, mild, since 2026-03-14, not resolved; instead of number 1",
+    )
+    for line in lines:
+        assert line in page.read_text("utf-8")
+        assert line in picolase("report", "s-1").stdout
+    told = json.loads(picolase("report", "s-1", "--json").stdout)["effects"]
+    assert [one["kind"] for one in told] == ["scarring", "crusting"]
+    assert [one["blocks"] for one in told] == [False, True]
 
 
 def test_a_plan_says_whose_course_it_belongs_to(picolase: Picolase) -> None:
@@ -170,7 +146,7 @@ def test_a_plan_says_whose_course_it_belongs_to(picolase: Picolase) -> None:
 def test_without_records_there_is_nothing_to_show_and_none_are_begun(
     picolase: Picolase, config: Path
 ) -> None:
-    for arguments in (("list",), ("effect", "s-1", "--kind", "pain", "--severity", "1"), ("resolve", "1")):
+    for arguments in (("list",), ("show", "P-7")):
         assert picolase("course", *arguments).exit_code == 1
     assert not (config.parent / "picolase.db").exists()
     Store.open(config.parent / "picolase.db", wall_clock=lambda: NOW).close()
@@ -180,6 +156,8 @@ def test_without_records_there_is_nothing_to_show_and_none_are_begun(
 
 def test_a_subject_without_effects_says_so(picolase: Picolase, treated: Path) -> None:
     assert "No adverse effect" in picolase("course", "show", "P-7").stderr
+    unknown = picolase("course", "show", "P-9")
+    assert (unknown.exit_code, "course list" in unknown.stderr) == (1, True)
     assert answered(picolase, "show", "P-8") == {"subject": "P-8", "courses": [], "effects": []}
 
 
@@ -227,6 +205,21 @@ def test_at_a_terminal_each_matter_is_shown_and_confirmed_by_its_name(
         assert text in result.stderr
         assert action in result.stderr
         assert f"Confirm {code.removeprefix('course.')}" in result.stderr
+
+
+@pytest.mark.parametrize("route", BEGIN)
+def test_what_was_taken_back_of_the_subject_is_shown_before_the_laser_is_armed(
+    picolase: Picolase, asking: StandIn, route: str
+) -> None:
+    asking.answers[route] = SESSION | {
+        "taken_back": [{"id": 3, "text": "scarring, mild; taken back by bert"}]
+    }
+    result = picolase(*BEGIN[route])
+    assert (
+        "After an earlier session, and not to be counted: scarring, mild; taken back by bert."
+        in result.stderr
+    )
+    assert "arm" in asking.routes()
 
 
 @pytest.mark.parametrize("typed", ["n\n", "y\nn\n", "\n"])

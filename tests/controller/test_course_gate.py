@@ -17,7 +17,7 @@ from controller.session_report import session_report
 from controller.store import SessionState
 from rig.stack import BEGAN, Stack, plan_text
 from safety.checklist import ITEMS
-from safety.courses import EffectKind
+from safety.courses import EffectKind, Mistake
 from tests.controller.asking import logged_in, told
 
 VIRTUAL_TIME = True
@@ -254,7 +254,8 @@ async def test_items_are_recorded_by_name_with_who_confirmed_them_and_reported()
         report = session_report(clinic.reader, str(session["id"]))
         assert [one.actor for one in report.confirmed] == ["anna", "bert"]
         for one in report.confirmed:
-            assert one.items == {key: item.statement for key, item in ITEMS.items()}
+            assert list(one.items) == list(ITEMS)
+            assert all(words.startswith(ITEMS[key].statement) for key, words in one.items.items())
             assert one.eyewear_nm == "755"
         assert len(report.plain()["confirmed"]) == len(report.confirmations) == 2
         assert clinic.reader.session(str(session["id"])).state is SessionState.OPEN
@@ -287,8 +288,9 @@ async def test_nothing_of_a_subject_goes_over_mqtt_in_a_whole_course(monkeypatch
     plan = of("QX-4711Z", name='"Vqq birthmark"')
     async with Clinic(mqtt={"enabled": True}) as clinic:
         session_id = await treated(clinic, plan)
-        assert clinic.store is not None
-        clinic.store.record_effect(session_id, EffectKind.BLISTERING, 3, actor="cli:x", now_us=1)
+        await clinic.daemon.console.subjects.record(
+            await clinic.login(), session_id, EffectKind.BLISTERING, 3
+        )
         await clinic.away(5 * WEEK)
         await clinic.acknowledge()
         standing = await names(lambda: clinic.open(plan))
@@ -299,7 +301,10 @@ async def test_nothing_of_a_subject_goes_over_mqtt_in_a_whole_course(monkeypatch
         clinic.laser.act("door", to="close")
         await asyncio.sleep(1)
         await clinic.resume_with(*standing)
-        clinic.store.resolve_effect(1, actor="cli:x", now_us=1)
+        who, subjects = await clinic.login(), clinic.daemon.console.subjects
+        await subjects.resolve(who, 1)
+        await subjects.correct(who, 1, Mistake.NOT_THERE)
+        await asyncio.sleep(3)
     topics = [message.topic.rpartition("/")[2] for message in tap.out]
     assert sum(b'"aperture":true' in message.payload for message in tap.out) == 3
     assert {"about", "state", "telemetry", "event", "status"} <= set(topics)

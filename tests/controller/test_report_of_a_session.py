@@ -129,6 +129,7 @@ def test_the_log_tells_set_points_trips_and_steps_in_order_and_no_pulse(folder: 
     assert places[-1] == len(log) - 1
     assert [line["index"] for line in log] == sorted(line["index"] for line in log)
     assert not any(line["kind"] == "pulse" for line in log)
+    assert any("handpiece zoom" in text for text in texts)
     assert {line["grave"] for line in log if "interrupted" in line["text"]} == {True}
 
 

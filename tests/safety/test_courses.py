@@ -168,6 +168,9 @@ def test_an_effect_tells_all_that_is_known_of_it() -> None:
         "recorded_by": "anna",
         "resolved_by": "bert",
         "blocks": False,
+        "taken_back": None,
+        "corrects": None,
+        "text": "pain, 2/10, since 2026-03-04, resolved on 2026-03-05",
     }
     assert effect().plain()["resolved"] is None
     assert effect().plain()["blocks"] is True
