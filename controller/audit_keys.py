@@ -9,6 +9,7 @@ name; if it was interrupted, the audit tells which of the two files is in force.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,17 +40,17 @@ class AuditKeys:
             else:
                 self._next.unlink()
         if not self.private.exists():
-            _write(self.private, self._new_secret(_SECRET_BYTES).hex(), 0o600)
+            write_whole(self.private, self._new_secret(_SECRET_BYTES).hex(), 0o600)
         withdraw(self.private, 0o077, "rotate the key if somebody else may have read it")
         signer = _read(self.private)
         if self.known() != signer.public:
-            _write(self.public, signer.public, 0o644)
+            write_whole(self.public, signer.public, 0o644)
         return signer
 
     def rotate(self, store: Store, device: str, *, actor: str, now_us: int) -> Signer:
         """Let the key in force hand over to a new one, and return that; raises StoreError."""
         old = self.signer(store)
-        _write(self._next, self._new_secret(_SECRET_BYTES).hex(), 0o600)
+        write_whole(self._next, self._new_secret(_SECRET_BYTES).hex(), 0o600)
         new = _read(self._next)
         with store.transaction():
             store.append_checkpoint(old, device, actor=actor, now_us=now_us, next_key=new.public)
@@ -89,8 +90,8 @@ def _rename(file: Path, target: Path) -> None:
     sync(target.parent)
 
 
-def _write(file: Path, text: str, mode: int) -> None:
-    """Write the file whole or not at all, on disk when this returns."""
+def write_whole(file: Path, text: str, mode: int, what: str = "the audit's key") -> None:
+    """Write the file whole or not at all, on disk when this returns; raises StoreError."""
     partial = file.with_name(file.name + ".partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -101,9 +102,10 @@ def _write(file: Path, text: str, mode: int) -> None:
             os.fsync(descriptor)
         _rename(partial, file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise StoreError(
-            f"the audit's key cannot be written [{error.strerror}]",
+            f"{what} cannot be written [{error.strerror}]",
             "check that the folder of the database may be written and has room",
             path=str(file),
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 
 KEPT_US: Final = 30_000_000  # DESIGN: the last 30 s
 AFTER_S: Final = 2.0  # [C] what the laser and the people did about it belongs to the story
+ENDING_S: Final = 2.0  # [C] what a daemon that ends waits for a slow disk
 ENTRIES_MAX: Final = 1_000  # [D] 30 s of 20 status, 10 pulses, a sample and a decision each second
 AT_ONCE: Final = 25  # [D] 2 ms of work, measured: the loop may lag by 100 ms
 
@@ -45,6 +47,7 @@ class BlackBox:
         self._on_failed = on_failed
         self._entries: deque[tuple[int, str, Message | str]] = deque(maxlen=ENTRIES_MAX)
         self._trips: asyncio.Queue[tuple[int, str, bool]] = asyncio.Queue(maxsize=16)
+        self._begun: list[tuple[int, str, bool]] = []  # trips that are to be written, and are not yet
         self._armed = False
 
     def note(self, kind: str, text: str) -> None:
@@ -74,14 +77,25 @@ class BlackBox:
             self._trips.put_nowait((self._now_us(), cause, asked))
 
     async def run(self) -> None:
-        """Write an incident for each trip until cancelled."""
-        while True:
-            trips = [await self._trips.get()]
-            await asyncio.sleep(AFTER_S)
-            while not self._trips.empty():
-                trips.append(self._trips.get_nowait())
+        """Write an incident for each trip until cancelled, then at once what is not written yet."""
+        try:
+            while True:
+                self._begun.append(await self._trips.get())
+                await asyncio.sleep(AFTER_S)
+                await self._keep_begun()
+        except asyncio.CancelledError:
+            # A daemon often ends by the very trip, or because of it: its reason must not be lost.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ENDING_S):
+                    await self._keep_begun()
+            raise
+
+    async def _keep_begun(self) -> None:
+        while not self._trips.empty():
+            self._begun.append(self._trips.get_nowait())
+        if self._begun:
             # The supervisor asks for its stop before it says what tripped.
-            tripped_us, cause, _ = next((trip for trip in trips if not trip[2]), trips[0])
+            tripped_us, cause, _ = next((trip for trip in self._begun if not trip[2]), self._begun[0])
             await self._keep(tripped_us, cause)
 
     async def _keep(self, tripped_us: int, cause: str) -> None:
@@ -109,6 +123,7 @@ class BlackBox:
             ],
             "report": dict(self._report()),
         }
+        self._begun.clear()  # what was handed over is written, even if this is cancelled
         try:
             await self._writer.run(Store.save_incident, self._new_id(), cause, body, now_us=tripped_us)
         except StoreError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from controller.audit_head import HeadFile
 from controller.store import Store, StoreError, StoreWriter
 from protocols.timing import SECOND
 from safety.audit import Head
@@ -83,12 +84,30 @@ class Checkpointer:
 
     async def _sign(self, signer: Callable[[Store], Signer]) -> None:
         work = partial(_checkpoint, signer=signer, device=self._device(), now_us=self._now_us())
-        self.head = await self._writer.run(work)
-        self._signed, self._signed_us = self.head.index, self._now_us()
+        head, lost = await self._writer.run(work)
+        self.head = head
+        if lost is not None:
+            self._on_trouble(
+                f"the audit no longer has entry {lost.index}, which was its head: its end was cut off or the "
+                "database exchanged, as by a restored backup. Otherwise keep a copy and find out why"
+            )
+        self._signed, self._signed_us = head.index, self._now_us()
         # The log is kept by the system's journal: a copy of the head outside of the database.
-        _log.info("the audit is signed, its head is %d:%s", self.head.index, self.head.hash)
+        _log.info("the audit is signed, its head is %d:%s", head.index, head.hash)
+        await self._writer.run(_keep, head)
 
 
-def _checkpoint(store: Store, *, signer: Callable[[Store], Signer], device: str, now_us: int) -> Head:
+def _checkpoint(
+    store: Store, *, signer: Callable[[Store], Signer], device: str, now_us: int
+) -> tuple[Head, Head | None]:
+    """Sign; the new head, and the one beside the database if that is on record no more."""
+    lost = HeadFile(store.path).missing(store)
+    if lost is not None:  # recorded before that file, the last witness, is written over
+        body = {"index": lost.index, "hash": lost.hash}
+        store.append_audit("audit.cut_off", "daemon", body, now_us=now_us)
     entry = store.append_checkpoint(signer(store), device, actor="daemon", now_us=now_us)
-    return Head(entry.index, entry.hash)
+    return Head(entry.index, entry.hash), lost
+
+
+def _keep(store: Store, head: Head) -> None:
+    HeadFile(store.path).keep(head)

@@ -14,6 +14,7 @@ from safety.limits import (
     FLUENCE_CEILING_J_CM2,
     HANDPIECE_SPOTS_MM,
     PASSES_MAX,
+    PULSES_PER_SESSION_MAX,
     RATE_CEILING_HZ,
     SERIES_PER_PASS_MAX,
     DeviceLimits,
@@ -24,7 +25,9 @@ from safety.plan_check import check_plan
 from safety.preset import SERVICE, Condition, Locked, Preset, SkinRule, Start
 from safety.presets import PRESETS
 
-SERIES_OF: Final = 20  # [C] pulses that a hand places before it rests
+SERIES_OF: Final = (
+    20  # [C] pulses that a hand places before it rests; more where they would be too many series
+)
 _SERVICE_START: Final = Start(100.0, 6.0, 750, Handpiece.ZOOM)  # [C] half the mode's most, widely spread
 _STEP_ROUNDING: Final = 1e-9
 
@@ -265,8 +268,10 @@ def _series_default(draft: Draft) -> str | None:
     covering = _covering(draft)
     if covering is None:
         return None
-    whole, rest = divmod(covering, SERIES_OF)
-    return ", ".join(map(str, [SERIES_OF] * whole + [rest] * bool(rest)))
+    pulses = min(covering, PULSES_PER_SESSION_MAX)
+    each = max(SERIES_OF, math.ceil(pulses / SERIES_PER_PASS_MAX))
+    whole, rest = divmod(pulses, each)
+    return ", ".join(map(str, [each] * whole + [rest] * bool(rest)))
 
 
 def _listed(names: Any) -> str:

@@ -18,6 +18,10 @@ Place = tuple[str | int, ...]
 """Where something stands in a file: keys, and the numbers of array elements from 0."""
 
 NESTING_MAX: Final = 32  # [C] files here need four; what is deeper is there to wear the reader out
+SIZE_MAX: Final = (
+    1_000_000  # [C] characters: a hundred times the longest plan; a device can be read without end
+)
+SHOWN_MAX: Final = 200  # [C] of a value that is wrong, as far as anybody reads it
 INTEGER_END: Final = 2**63  # [P] TOML 1.0: 64 bits with the sign; Python reads any, and cannot write all
 PROBLEMS_MAX: Final = 100  # [C] more than anybody mends at once; finding words for each takes time
 
@@ -53,7 +57,10 @@ class Problem:
     line: int | None = None  # where it stands in the file, from 1; None: nowhere
 
     def __str__(self) -> str:
-        value = "" if self.value is None else f" = {self.value!r}"
+        shown = repr(self.value)
+        if len(shown) > SHOWN_MAX:
+            shown = f"{shown[:SHOWN_MAX]}..."
+        value = "" if self.value is None else f" = {shown}"
         return f"{self.path}{value}: {self.action}" + (f" (allowed: {self.allowed})" if self.allowed else "")
 
     @property
@@ -83,7 +90,8 @@ def place(file: str, problem: Problem) -> str:
 def read(path: Path) -> str:
     """The text of the file at `path`; raises TomlError when there is none, or it cannot be read as UTF-8."""
     try:
-        return path.read_text("utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(SIZE_MAX + 1)
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError):
             words = "there is no such file: look at its name, and where it is looked for"
@@ -92,6 +100,10 @@ def read(path: Path) -> str:
         else:
             words = f"cannot be read as UTF-8 text [{error}]"
         raise TomlError(str(path), [Problem("file", None, "", words)]) from error
+    if len(text) > SIZE_MAX:
+        words = f"is larger than {SIZE_MAX // 1_000_000} MB: no file here is"
+        raise TomlError(str(path), [Problem("file", None, "", words)])
+    return text
 
 
 def parse(text: str, path: Path, model: type[M], *, optional_tables: bool = False) -> M:

@@ -19,7 +19,7 @@ from controller.course_gate import CourseGate
 from controller.declined import Declined
 from controller.plans import LoadedPlan, parse_plan
 from controller.recorder import Event, Recorder, grant_id
-from controller.session import Confirmed, Session, Tally, permit_us
+from controller.session import Confirmed, Session, Tally, permit_us, tally_of
 from controller.store import (
     EventKind,
     PulseRecord,
@@ -76,6 +76,7 @@ class Treatment:
         self._new_permit_id = new_permit_id
         self._courses = CourseGate(writer, now_us)
         self._news = asyncio.Event()
+        self._turn = asyncio.Lock()  # of whoever takes a session in hand or lets it go
 
     # -- what operators ask
 
@@ -94,52 +95,54 @@ class Treatment:
             raise Declined.for_plan(refused)
         _demand(confirmed, loaded.plan)
         await fit(loaded.plan)
-        unfinished = await self._writer.run(Store.resumable_session, self.serial)
-        if unfinished is not None:
-            text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
-            raise Declined(409, "session.unfinished", text, "resume it or abandon it first")
-        matters = await self._courses.demand(loaded.plan, confirmed.course)
-        committed = await self._apply(loaded.plan, operator)
-        record = await self._writer.run(
-            Store.open_session,
-            self._new_id(),
-            device_serial=self.serial,
-            operator=operator,
-            plan=asdict(loaded.plan) | {"text": loaded.text},
-            plan_sha256=loaded.sha256,
-            planned_pulses=loaded.plan.pulses,
-            kind="service" if loaded.plan.service else "treatment",
-            confirmed=confirmed.record(loaded.plan, matters),
-            now_us=self._now_us(),
-        )
-        return self._take_in_hand(
-            Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal), operator)
-        )
+        async with self._turn:
+            unfinished = await self._writer.run(Store.resumable_session, self.serial)
+            if unfinished is not None:
+                text = f"session {unfinished.id} has {unfinished.remaining_pulses} pulses left"
+                raise Declined(409, "session.unfinished", text, "resume it or abandon it first")
+            matters, taken_back = await self._courses.demand(loaded.plan, confirmed.course)
+            committed = await self._apply(loaded.plan, operator)
+            record = await self._writer.run(
+                Store.open_session,
+                self._new_id(),
+                device_serial=self.serial,
+                operator=operator,
+                plan=asdict(loaded.plan) | {"text": loaded.text},
+                plan_sha256=loaded.sha256,
+                planned_pulses=loaded.plan.pulses,
+                kind="service" if loaded.plan.service else "treatment",
+                confirmed=confirmed.record(loaded.plan, matters),
+                now_us=self._now_us(),
+            )
+            return self._take_in_hand(
+                Session(record, loaded.plan, committed, Tally(loaded.plan.rehearsal), operator, taken_back)
+            )
 
     async def resume(self, operator: str, confirmed: Confirmed, *, fit: Fit) -> Session:
         """Take the unfinished session in hand again, with what remains of it."""
         limits = self._connected_limits()
-        record = await self._writer.run(Store.resumable_session, self.serial)
-        if record is None:
-            raise Declined(409, "session.none", "there is no session to resume", "run a plan")
-        plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
-        _demand(confirmed, plan)
-        await fit(plan)
-        matters = await self._courses.demand(plan, confirmed.course, resuming=record.id)
-        if refused := check_plan(plan, limits):
-            raise Declined.for_plan(refused)
-        if not self._recorder.balanced:
-            text = "pulses of the device are not all recorded yet"
-            raise Declined(409, "session.books", text, "wait; if it stays so, see `picolase status`")
-        committed = await self._apply(plan, operator)
-        tally = await self._writer.run(_tally, record.id, plan.rehearsal)
-        if record.state is not SessionState.OPEN:
-            record = await self._move(record, SessionState.OPEN, operator)
-        stands_on = confirmed.record(plan, matters)
-        await self._writer.run(
-            Store.confirm_session, record.id, stands_on, actor=operator, now_us=self._now_us()
-        )
-        return self._take_in_hand(Session(record, plan, committed, tally, operator))
+        async with self._turn:
+            record = await self._writer.run(Store.resumable_session, self.serial)
+            if record is None:
+                raise Declined(409, "session.none", "there is no session to resume", "run a plan")
+            plan = parse_plan(str(record.plan["text"]), Path("plan")).plan
+            _demand(confirmed, plan)
+            await fit(plan)
+            matters, taken_back = await self._courses.demand(plan, confirmed.course, resuming=record.id)
+            if refused := check_plan(plan, limits):
+                raise Declined.for_plan(refused)
+            if not self._recorder.balanced:
+                text = "pulses of the device are not all recorded yet"
+                raise Declined(409, "session.books", text, "wait; if it stays so, see `picolase status`")
+            committed = await self._apply(plan, operator)
+            tally = await self._writer.run(tally_of, record.id, plan.rehearsal)
+            if record.state is not SessionState.OPEN:
+                record = await self._move(record, SessionState.OPEN, operator)
+            stands_on = confirmed.record(plan, matters)
+            await self._writer.run(
+                Store.confirm_session, record.id, stands_on, actor=operator, now_us=self._now_us()
+            )
+            return self._take_in_hand(Session(record, plan, committed, tally, operator, taken_back))
 
     async def abandon(self, operator: str) -> SessionRecord:
         """End the unfinished session for good."""
@@ -150,13 +153,14 @@ class Treatment:
 
     async def abandon_if_any(self, operator: str) -> SessionRecord | None:
         """End the unfinished session for good, if there is one; the laser is stopped if it serves it."""
-        record = await self._writer.run(Store.resumable_session, self.serial)
-        if record is None:
-            return None
         if self.session is not None and self.session.arm_epoch is not None:
-            await asyncio.shield(self._commands.stop(operator, "the session is abandoned"))
-        self._let_go()
-        return await self._move(record, SessionState.ABANDONED, operator)
+            await asyncio.shield(self._commands.stop("operator", "the session is abandoned"))
+        async with self._turn:
+            record = await self._writer.run(Store.resumable_session, self.serial)
+            if record is None:
+                return None
+            self._let_go()
+            return await self._move(record, SessionState.ABANDONED, operator)
 
     async def arm(self, operator: str) -> Outcome[int]:
         """Arm for the session in hand; READY comes with the device's Status, and the grants with it."""
@@ -342,8 +346,9 @@ class Treatment:
 
     async def _apply(self, plan: TreatmentPlan, operator: str) -> CommittedSetPoint:
         set_point = SetPoint.from_wire(plan.setpoint())
+        told = asdict(set_point) | {"handpiece": plan.handpiece}
         outcome = await self._commands.carry_out(
-            "set_point", operator, asdict(set_point), lambda laser: laser.apply_setpoint(set_point)
+            "set_point", operator, told, lambda laser: laser.apply_setpoint(set_point)
         )
         if isinstance(outcome, Done):
             self._supervisor.observe(outcome.value.set_point.to_wire(), self._now_us())
@@ -380,13 +385,6 @@ class Treatment:
 
     def _tell(self, text: str, severity: Severity) -> None:
         self._recorder.event(Event(EventKind.SESSION, severity, text, "daemon", self._now_us()))
-
-
-def _tally(store: Store, session_id: str, rehearsal: bool) -> Tally:
-    tally = Tally(rehearsal)
-    for pulse in store.session_pulses(session_id):
-        tally.add(pulse)
-    return tally
 
 
 def _close_if_open(store: Store, session_id: str, state: SessionState, now_us: int) -> None:

@@ -67,8 +67,10 @@ def verify(
 ) -> None:
     """Verify the audit: its hash chain, its signed checkpoints, the file that holds it; or an EXPORT of it.
 
-    Alone it finds every change, deletion, insertion and re-ordering. That the newest entries were cut off,
-    or that everything was calculated anew, shows only against what was kept elsewhere: a head, a public key.
+    Alone it finds every change, deletion, insertion and re-ordering, and a tail that was cut off with the
+    last checkpoint in it, whose head lies beside the database. A later cut, or one by somebody who changed
+    that head, too, and a chain signed with another key, show only against what was kept elsewhere: a head, a
+    public key.
     Exit status 1 and the places, when it is not whole.
 
     \b
@@ -77,6 +79,7 @@ def verify(
                picolase audit verify audit.jsonl --key PUB
     """
     from controller.audit_export import prove_export
+    from controller.audit_head import HeadFile
     from controller.store import Reader
 
     expected = [_head(text) for text in heads]
@@ -86,6 +89,8 @@ def verify(
     if export is not None:
         proof = prove_export(export, expected, wanted)
     else:
+        if (kept := HeadFile(app.config.store.path).known()) is not None:  # before the database is read
+            expected.append(kept)
         with Reader.open(app.config.store.path) as reader:
             if not wanted and reader.signed:
                 wanted = set(filter(None, [_keys(app).known()]))

@@ -6,13 +6,21 @@ import click
 
 from controller.cli import tokens
 from controller.cli.app import App, config_option, json_option, note, pass_app, print_json
+from controller.cli.exits import CommandFailed, Exit
 
 
 def read_password(*, from_stdin: bool, confirm: bool = False, prompt: str = "Password") -> str:
     """The password: one line of standard input, or typed without being shown."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    try:
+        return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise CommandFailed(
+            Exit.USAGE, "There is no terminal to ask for a password. Give it on standard input: see --help."
+        ) from None
 
 
 password_stdin_option = click.option(

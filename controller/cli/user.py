@@ -216,3 +216,5 @@ def _train(store: Store, name: str, wavelengths_nm: tuple[int, ...], until: date
     expires = until.replace(tzinfo=now.tzinfo) if until is not None else now + timedelta(days=TRAINING_DAYS)
     for wavelength_nm in wavelengths_nm:
         store.record_training(name, wavelength_nm, expires, actor=actor(), now_us=now_us())
+        if expires <= now:
+            note(f"Note: {name}'s training for {wavelength_nm} nm is over since {expires:%Y-%m-%d}.")

@@ -105,6 +105,22 @@ def test_a_wavelength_beyond_what_is_known_here_is_refused(picolase: Picolase, w
     assert listed(picolase)["anna"]["trained"] == {}
 
 
+def test_a_training_that_is_over_already_is_told_when_it_is_recorded(picolase: Picolase) -> None:
+    """A wrong year is a slip; to end a training is meant. Both are recorded, and said."""
+    late = add(picolase, "anna", "--trained", "755", "--until", "2020-01-01")
+    assert "anna's training for 755 nm is over since 2020-01-01" in late
+    again = picolase("user", "train", "anna", "532", "--until", "2020-01-01")
+    assert "anna's training for 532 nm is over" in again.stderr
+    assert "is over" not in picolase("user", "train", "anna", "1064").stderr
+
+
+def test_without_a_terminal_the_way_to_give_a_password_is_told(picolase: Picolase) -> None:
+    for command in (("user", "add", "anna"), ("login", "anna")):
+        result = picolase(*command, typed="")
+        assert result.exit_code == 2
+        assert "no terminal to ask for a password" in result.stderr
+
+
 # -- what the daemon tells
 
 

@@ -50,6 +50,23 @@ def test_what_is_refused_alone_names_code_field_value_allowed_source_and_action(
         assert refusal["allowed"] in words.stdout
 
 
+@pytest.mark.parametrize("text", ["", "format = 1\nseries = [1]\n", "[beam", "\xff", "beam = 3\n", None])
+def test_a_file_that_is_no_plan_is_refused_in_the_same_form(
+    picolase: Picolase, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "p.toml"
+    if text is not None:
+        path.write_text(text, "latin-1")
+    result = picolase("plan", "check", str(path), "--json")
+    assert result.exit_code == 7
+    told = json.loads(result.stdout)
+    assert told["refusals"]
+    for refusal in told["refusals"]:
+        assert refusal["code"] == "plan.file"
+        assert refusal.keys() >= REFUSAL_KEYS
+        assert all(refusal[key] for key in REFUSAL_KEYS - {"value"})
+
+
 def test_a_daemon_without_a_laser_is_no_hindrance_and_another_refusal_is(
     picolase: Picolase, daemon: StandIn
 ) -> None:

@@ -353,3 +353,20 @@ def test_ctrl_c_at_any_question_writes_nothing(tmp_path: Path, after: int) -> No
     assert code == 130, shown
     assert "Interrupted" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("area_cm2", [0.1, 10, 300, 600, 2000])
+@pytest.mark.parametrize("indication", PRESETS)
+def test_the_series_that_are_offered_for_an_area_are_accepted(indication: str, area_cm2: float) -> None:
+    """Of a large area 20 pulses to a series were more series than a plan may have."""
+    draft = Draft(DEVICE_CLASS)
+    skin, acknowledged = skin_for(indication)
+    answers = {"indication": indication, "skin_type": skin, "area_cm2": area_cm2}
+    for question in QUESTIONS:
+        if question.key not in answers:
+            default = question.default(draft)
+            assert default is not None, question.key
+            answers[question.key] = question.parse(default)
+        for name in acknowledged if question.key == "skin_type" else ():
+            draft.acknowledge(Condition(name))
+        assert draft.answer(question.key, answers[question.key]) == [], question.key

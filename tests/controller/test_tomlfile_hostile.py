@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from controller import tomlfile
 from controller.plans import PlanFile, parse_plan
 from controller.tomlfile import NESTING_MAX, PROBLEMS_MAX, Lines, Problem, Table, TomlError, parse
 from rig.stack import PLAN, Stack, plan_text
@@ -149,3 +150,22 @@ def test_the_plan_file_itself_is_far_from_these_bounds() -> None:
     assert parse_plan(PLAN, Path("p.toml")).plan.pulses == 60
     assert isinstance(tomllib.loads("a = 1979-05-27")["a"], date)
     assert isinstance(tomllib.loads("a = 07:32:00")["a"], time)
+
+
+def test_a_file_without_end_is_read_up_to_the_most_that_any_has(tmp_path: Path) -> None:
+    path = tmp_path / "f.toml"
+    path.write_text("#" * tomlfile.SIZE_MAX)
+    assert len(tomlfile.read(path)) == tomlfile.SIZE_MAX
+    path.write_text("#" * (tomlfile.SIZE_MAX + 1))
+    for endless in (path, Path("/dev/zero")):
+        with pytest.raises(TomlError) as error:
+            tomlfile.read(endless)
+        (problem,) = error.value.problems
+        assert "larger than 1 MB" in problem.action
+
+
+def test_a_value_without_end_is_shown_by_its_beginning() -> None:
+    shown = str(Problem("a", [1] * 10_000, "text", "change it"))
+    assert shown.startswith("a = [1, 1, ")
+    assert shown.endswith("...: change it (allowed: text)")
+    assert len(shown) < 300
