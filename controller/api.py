@@ -1,6 +1,7 @@
 """The local API: what the command line and, later, the web console ask of the daemon, over HTTP.
 
-Reading and STOP need no login. Everything that arms, grants or changes needs an operator's token.
+Looking at the laser and STOP need no login, looking at a subject's course a viewer's token. Everything that
+arms, grants or changes needs an operator's.
 """
 
 import asyncio
@@ -8,164 +9,50 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
+from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 
+from controller.api_bodies import (
+    NAME_MAX,
+    NOBODY,
+    TEXT_MAX,
+    Acknowledgement,
+    Agreed,
+    Confirmations,
+    EffectCorrection,
+    Login,
+    NewEffect,
+    NewSession,
+    PlanText,
+    Refusal,
+    Resolution,
+    Switch,
+)
 from controller.body_limit import TOO_LONG, BodyLimit
 from controller.config import is_loopback
 from controller.console import Console
 from controller.declined import Declined
 from controller.lease import Who
+from controller.metrics_page import MetricsPage
 from controller.operators import NotAuthorised
 from controller.operators import Reason as LoginReason
-from controller.second import Second
 from controller.store import Role, StoreError
-from safety import checklist
 
-TEXT_MAX = 10_000  # [C] twice a plan of a thousand series; the worst text of it is read in 0.05 s
 BODY_MAX = 16 * TEXT_MAX  # [D] each character may be written as six, and the other fields take room
-NAME_MAX = 64
-NAMES_MAX = 100  # [C] the checklist has 16 items; a subject with so many grave effects is treated no more
 
 
-class Body(BaseModel):
-    """Base of all request bodies: strict, nothing unknown."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-def _named(items: object) -> object:
-    """True and False are all items and none."""
-    return (list(checklist.ITEMS) if items else []) if isinstance(items, bool) else items
-
-
-Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
-Items = Annotated[
-    list[Name],
-    Field(max_length=NAMES_MAX),
-    BeforeValidator(_named),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "boolean"},
-                {
-                    "type": "array",
-                    "maxItems": NAMES_MAX,
-                    "items": {"type": "string", "minLength": 1, "maxLength": NAME_MAX},
-                },
-            ]
-        }
-    ),
-]
-
-
-class Login(Body):
-    """Who wants in."""
-
-    name: str = Field(max_length=64)
-    password: str = Field(max_length=256)
-
-
-class PlanText(Body):
-    """A plan file as it stands on the caller's disk."""
-
-    text: str = Field(max_length=TEXT_MAX)
-    file: str = Field("plan", max_length=4096)
-
-
-class SecondPerson(Login):
-    """Who agrees to what needs two persons, by their own password."""
-
-
-class Agreed(Body):
-    """What may need the agreement of a second person."""
-
-    second: SecondPerson | None = Field(None, description="somebody else of the service role or above")
-
-    def given(self) -> Second | None:
-        """The second person, if one was given."""
-        return None if self.second is None else Second(self.second.name, self.second.password)
-
-
-NOBODY: Final = Agreed(second=None)
-
-
-class Confirmations(Agreed):
-    """What the operator confirms in person before a session may arm."""
-
-    eyewear_nm: int = Field(ge=0, le=2000, description="wavelength the eyewear worn is made for")
-    checklist: Items = Field(description="the items of the checklist that are confirmed; true: all of them")
-    service: bool = Field(
-        False, description="service plan: beam into a dump or power meter, room controlled, eyewear worn"
-    )
-    course: list[Name] = Field(
-        default_factory=list,
-        max_length=NAMES_MAX,
-        description="matters of the subject's course that are confirmed, by the names of the refusal",
-    )
-
-
-class NewSession(PlanText, Confirmations):
-    """A plan to carry out, with the operator's confirmations."""
-
-
-class LatchRef(Body):
-    """One latch by name and instance, as the caller read it."""
-
-    name: str = Field(max_length=64)
-    instance: int = Field(ge=0)
-
-
-class Acknowledgement(Body):
-    """The latches the operator acknowledges."""
-
-    latches: list[LatchRef] = Field(min_length=1, max_length=64)
-
-
-class Switch(Body):
-    """Something to switch on or off."""
-
-    on: bool
-
-
-class ReasonTold(BaseModel):
-    """One reason of a refusal."""
-
-    code: str
-    text: str
-    action: str
-
-
-class ProblemTold(BaseModel):
-    """One thing that is wrong with what was given."""
-
-    code: str
-    field: str
-    value: Any
-    allowed: str
-    source: str
-    action: str
-
-
-class Refusal(BaseModel):
-    """The body of every answer that is no 2xx."""
-
-    error: str
-    message: str
-    reasons: list[ReasonTold]
-    problems: list[ProblemTold]
-
-
-def build_api(console: Console, *, loopback_only: bool = False) -> FastAPI:
-    """The application; `console` does the work.
+def build_api(
+    console: Console, *, loopback_only: bool = False, metrics: MetricsPage | None = None
+) -> FastAPI:
+    """The application; `console` does the work, `metrics` tells them where they are switched on.
 
     With `loopback_only` it answers, but for a STOP, only who calls this machine by a name of its own: a page
     in a browser here whose own name was made to lead to this machine would else read and guess passwords.
@@ -202,6 +89,9 @@ def build_api(console: Console, *, loopback_only: bool = False) -> FastAPI:
 
     Asker = Annotated[Who, Depends(who_of)]  # noqa: N806
 
+    async def viewer_of(token: Token) -> Who:
+        return await console.who(token, Role.VIEWER, in_use=False)  # as watching is no use
+
     @api.post("/login")
     async def login(body: Login) -> dict[str, Any]:
         return await console.login(body.name, body.password)
@@ -213,6 +103,14 @@ def build_api(console: Console, *, loopback_only: bool = False) -> FastAPI:
     @api.get("/status")
     async def status() -> dict[str, Any]:
         return console.status()
+
+    @api.get("/metrics", response_class=PlainTextResponse)
+    async def scraped(request: Request) -> Response:
+        if metrics is None:
+            text = "metrics are off at this daemon"
+            raise Declined(404, "metrics.off", text, "set enabled = true under [metrics], restart the daemon")
+        page, content_type = await metrics.page(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
 
     async def room_to_watch() -> None:
         console.demand_room_to_watch()
@@ -281,6 +179,27 @@ def build_api(console: Console, *, loopback_only: bool = False) -> FastAPI:
     @api.post("/resolve")
     async def resolve(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
         return await console.resolve(who, second=body.given())
+
+    Subject = Annotated[str, InPath(max_length=NAME_MAX)]  # noqa: N806
+
+    @api.get("/courses/{subject}", dependencies=[Depends(viewer_of)])
+    async def course(subject: Subject) -> dict[str, Any]:
+        return await console.subjects.tell(subject)
+
+    @api.post("/effects")
+    async def effect(body: NewEffect, who: Asker) -> dict[str, Any]:
+        return await console.subjects.record(
+            who, body.session, body.kind, body.severity, onset=body.onset, resolved=body.resolved
+        )
+
+    @api.post("/effects/resolve")
+    async def resolve_effect(body: Resolution, who: Asker) -> dict[str, Any]:
+        return await console.subjects.resolve(who, body.effect, body.on)
+
+    @api.post("/effects/correct")
+    async def correct_effect(body: EffectCorrection, who: Asker) -> dict[str, Any]:
+        instead = None if body.instead is None else body.instead.finding()
+        return await console.subjects.correct(who, body.effect, body.reason, instead)
 
     return api
 

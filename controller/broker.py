@@ -22,6 +22,12 @@ LOOPBACK: Final = "127.0.0.1"
 OLDEST: Final = (0, 12, 1)  # [P] before it, a regular expression of the topic filters could be made to hang
 INSTALL: Final = "install it with: python -m pip install 'picolase[demo]'"
 
+# [P] MQTT 3.1.1, 3.1 and 3.2: first packet, its protocol's name, the answer to a level that is too new
+CONNECT: Final = 0x10
+PROTOCOL_NAME: Final = b"\x00\x04MQTT"
+MQTT_3_1_1: Final = 4
+UNACCEPTABLE_VERSION: Final = bytes([0x20, 2, 0, 1])
+
 _LISTENER: Final = "default"  # amqtt demands one of this name
 
 
@@ -64,6 +70,17 @@ async def embedded_broker(port: int = 0) -> AsyncIterator[int]:
             handler.wait_disconnect = left_and_routed
             await super()._client_message_loop(session, handler)
 
+    class RepeatingReader(StreamReaderAdapter):  # type: ignore[misc]  # has no types
+        """One that gives first what was read before."""
+
+        def __init__(self, before: bytes, reader: asyncio.StreamReader) -> None:
+            super().__init__(reader)
+            self._before = before
+
+        async def read(self, n: int = -1) -> bytes:
+            part, self._before = self._before[:n], self._before[n:]
+            return part if len(part) == n else part + bytes(await super().read(n - len(part)))
+
     broker = RoutingBroker(
         BrokerConfig(
             listeners={_LISTENER: ListenerConfig(type=ListenerType.EXTERNAL)},
@@ -75,8 +92,13 @@ async def embedded_broker(port: int = 0) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(writer)
         try:
+            first, version = await _first_bytes(reader)
+            if version > MQTT_3_1_1:
+                # amqtt would read a will of MQTT 5 wrongly, and wait for ever for the rest of it.
+                writer.write(UNACCEPTABLE_VERSION)
+                return
             await broker.external_connected(
-                StreamReaderAdapter(reader), StreamWriterAdapter(writer), _LISTENER
+                RepeatingReader(first, reader), StreamWriterAdapter(writer), _LISTENER
             )
         except (OSError, asyncio.IncompleteReadError):
             pass  # a client that goes away in mid-packet is its own affair
@@ -100,6 +122,17 @@ async def embedded_broker(port: int = 0) -> AsyncIterator[int]:
         await broker.shutdown()
         for writer in connections:
             writer.close()
+
+
+async def _first_bytes(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """What a client says up to its protocol level, and that level; 0 for what is no CONNECT."""
+    read = await reader.readexactly(2)
+    if read[0] != CONNECT:
+        return read, 0
+    while read[-1] & 0x80 and len(read) < 5:  # noqa: PLR2004  # the remaining length: at most four bytes
+        read += await reader.readexactly(1)
+    read += await reader.readexactly(len(PROTOCOL_NAME) + 1)
+    return read, read[-1] if read[:-1].endswith(PROTOCOL_NAME) else 0
 
 
 def _demand_amqtt() -> None:

@@ -80,7 +80,7 @@ class CalibrationKeeper:
         before, self._seen = self._seen, status
         if (
             before is None
-            or (before.state is State.CALIBRATING and status.state is not State.CALIBRATING)
+            or (before.state is not status.state and before.state is State.CALIBRATING)
             or before.calibrated != status.calibrated
         ):
             self._news.set()
@@ -96,6 +96,11 @@ class CalibrationKeeper:
             self._note(
                 Severity.WARNING, f"the energy calibration ends soon: {text}; calibrate before it does"
             )
+
+    @property
+    def left_s(self) -> float | None:
+        """Time until the calibration in force is too old; None when nobody knows."""
+        return None if self.record is None else (self._expires_us - self._now_us()) / 1e6
 
     async def run(self) -> None:
         """Read and record what is in force whenever it may have changed, until cancelled."""

@@ -28,6 +28,7 @@ from safety.supervisor import Supervisor
 
 T = TypeVar("T")
 
+_PERMITS: Final = Effect.PERMITS  # looked at for every message
 SETTLE_S: Final = 0.5  # [C] two repetitions of a report; then it is tried again
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Commands:
         refused = self._supervisor.refusals(message, now_us)
         if not refused:
             self._supervisor.requested(message, now_us)
-            if message.effect is Effect.PERMITS:
+            if message.effect is _PERMITS:
                 self._permit = message
         return refused
 

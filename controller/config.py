@@ -7,7 +7,7 @@ that.
 import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,6 +20,8 @@ from pydantic import (
 
 from controller.logs import LogFormat, LogLevel
 from controller.tomlfile import Problem, Table, TomlError, allowed, parse, read, tables_of
+from protocols.interlocks import Interlock
+from safety.proof_tests import Limits
 
 
 def _from_folder(value: object, info: ValidationInfo) -> object:
@@ -126,17 +128,34 @@ class MqttConfig(Table):
         None, description="This machine's certificate, for brokers that want one.", examples=["laser.pem"]
     )
     key_file: FilePath | None = Field(None, description="Key of that certificate.", examples=["laser.key"])
+    version: Literal["auto", "5", "3.1.1"] = Field(
+        "auto", description="Version of MQTT; auto takes 5 where the broker has it, else 3.1.1."
+    )
     telemetry_hz: float = Field(1.0, ge=0.1, le=10.0, description="Samples a second.")
+    home_assistant: bool = Field(
+        False, description="Whether to tell Home Assistant of the laser: sensors only, nothing commands."
+    )
+    home_assistant_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[^/+#$\s]+(/[^/+#\s]+)*$",
+        description="Where Home Assistant looks for what it is told.",
+    )
+    sparkplug_group_id: str | None = Field(
+        None,
+        pattern=r"^[^/+#\x00-\x1f]{1,64}$",
+        description="Group under which the laser is published as Sparkplug B too; not, if not set.",
+        examples=["clinic"],
+    )
     allow_stop: bool = Field(
-        False, description="Whether cmd/stop may stop the laser: not there yet, so only false."
+        False, description="Whether cmd/stop may stop the laser; the only command there is over MQTT."
     )
 
-    @field_validator("allow_stop")
+    @field_validator("sparkplug_group_id")
     @classmethod
-    def _is_not_there(cls, allow_stop: bool) -> bool:
-        if allow_stop:  # nobody may rely on a stop that nobody hears
-            raise ValueError("nothing listens to cmd/stop yet; stop by `picolase stop` or the hardware stop")
-        return allow_stop
+    def _is_a_group(cls, group_id: str | None) -> str | None:
+        if group_id == "STATE":  # [P] Sparkplug 3.0.0: spBv1.0/STATE/... is where hosts say whether they live
+            raise ValueError("is the name of the hosts' own topics in Sparkplug; use another")
+        return group_id
 
     @field_validator("password_file")
     @classmethod
@@ -160,6 +179,12 @@ class MqttConfig(Table):
         return file
 
 
+class MetricsConfig(Table):
+    """Metrics for Prometheus, at /metrics of the programming interface."""
+
+    enabled: bool = Field(False, description="Whether to answer there; reading needs no login.")
+
+
 class SafetyConfig(Table):
     """Limits of the host's supervision; those of the device stand in any case."""
 
@@ -178,6 +203,24 @@ class SafetyConfig(Table):
         le=365,
         description="Age in days at which a calibration no longer allows treatment (REQ-017).",
     )
+    # The intervals of ISO 14119:2013 for guards that are rarely opened (to be confirmed): monthly (PL e) for
+    # what the person at the laser can do in seconds; yearly (PL d) for what takes service. [C]
+    proof_test_days: int = Field(
+        30,
+        ge=1,
+        le=90,
+        description="Days without an opening of door, remote interlock, e-stop or key after which their "
+        "proof test is asked for; after three times as many no treatment begins (HZ-039).",
+    )
+    cover_test_days: int = Field(
+        365, ge=30, le=730, description="The same for the housing cover, which refuses nothing."
+    )
+    door_wired: bool = Field(
+        True, description="Whether there is a door contact; false: a bridge stands in for it by choice."
+    )
+    remote_wired: bool = Field(
+        True, description="Whether the remote interlock is used; false: its shorting plug is in by choice."
+    )
     idle_standby_s: int = Field(
         300, ge=30, le=300, description="Time in s without a pulse after which READY ends (REQ-045)."
     )
@@ -187,6 +230,13 @@ class SafetyConfig(Table):
         le=900,
         description="Time in s without use after which an operator is logged out (REQ-045).",
     )
+
+    @property
+    def proof_limits(self) -> Limits:
+        """When the proof test of an interlock is asked for."""
+        wired = {Interlock.DOOR: self.door_wired, Interlock.REMOTE: self.remote_wired}
+        unwired = frozenset(interlock for interlock, there in wired.items() if not there)
+        return Limits(self.proof_test_days, self.cover_test_days, unwired)
 
 
 class LogConfig(Table):
@@ -206,6 +256,7 @@ class Config(Table):
     store: StoreConfig = Field(default_factory=StoreConfig)
     api: ApiConfig = Field(default_factory=ApiConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     safety: SafetyConfig = Field(default_factory=SafetyConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 

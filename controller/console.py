@@ -8,27 +8,32 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
-from controller.commands import Commands, described
+from controller.answers import answer_of, failure_of, stop_answer
+from controller.commands import Commands
 from controller.declined import Declined
 from controller.fanout import LATEST, Fanout, Kind
 from controller.laser_link import LaserLink
 from controller.lease import Lease, Who
+from controller.openings import Openings
 from controller.operators import Logins
 from controller.plans import verdict
 from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
 from controller.second import Override, Second, TwoPersons
-from controller.session import Confirmed
-from controller.store import CommandOutcome, EventKind, Role, Severity, Store, StoreWriter
+from controller.session import Confirmed, Session
+from controller.store import EventKind, Role, Severity, Store, StoreWriter
+from controller.subjects import Subjects
 from controller.tomlfile import TomlError
 from controller.training import ending
 from controller.treatment import Treatment
-from hal.outcomes import Done, Outcome, Refused
+from hal.outcomes import Done
+from hal.stopping import StopResult
 from protocols.requests import Counters, Trigger
 from protocols.timing import SECOND
 from safety.latches import LatchId
 from safety.plan import TreatmentPlan
 from safety.reactions import Reaction
+from safety.reasons import HostReason, reason
 from safety.supervisor import Supervisor
 
 REPORT_S: Final = 1.0  # the stream tells everything at least once a second, so that silence means trouble
@@ -36,13 +41,6 @@ WATCHED: Final = {Kind.STATE: LATEST, Kind.TELEMETRY: LATEST, Kind.PULSE: 256, K
 
 WATCHER: Final = "watcher"
 WATCHERS_MAX: Final = 32  # [C] each costs the loop a report for each news; nobody needs a login to watch
-
-_WORDS: Final = {
-    CommandOutcome.DONE: "done",
-    CommandOutcome.REFUSED: "refused; nothing was done",
-    CommandOutcome.FAILED: "failed; nothing was done",
-    CommandOutcome.UNCERTAIN: "not known whether it was done: the laser was told to stop",
-}
 
 
 class Console:
@@ -60,11 +58,13 @@ class Console:
         logins: Logins,
         lease: Lease,
         reporter: Reporter,
+        openings: Openings,
         fanout: Fanout,
         react: Callable[[list[Reaction]], None],
         now_us: Callable[[], int],
     ) -> None:
         self.logins = logins
+        self.subjects = Subjects(writer, now_us)
         self._writer = writer
         self._supervisor = supervisor
         self._recorder = recorder
@@ -73,10 +73,12 @@ class Console:
         self._link = link
         self._lease = lease
         self._reporter = reporter
+        self._openings = openings
         self._fanout = fanout
         self._react = react
         self._now_us = now_us
         self._two_persons = TwoPersons(writer, logins, now_us)
+        self._arming = asyncio.Lock()
 
     # -- people
 
@@ -92,11 +94,14 @@ class Console:
             "training": ending(operator, self.logins.today()),
         }
 
-    async def who(self, token: str | None, role: Role) -> Who:
-        """Who holds the token, by what is on record of them now, if they have the role."""
+    async def who(self, token: str | None, role: Role, *, in_use: bool = True) -> Who:
+        """Who holds the token, by what is on record of them now, if they have the role.
+
+        What is no use, keeps no login open.
+        """
         self.logins.require(token, Role.VIEWER, in_use=False)  # nobody unknown makes the disk work
         await self.logins.refresh()
-        return Who(self.logins.require(token, role), token or "")
+        return Who(self.logins.require(token, role, in_use=in_use), token or "")
 
     def logout(self, token: str | None) -> dict[str, Any]:
         """Forget the token, and the lease that it held."""
@@ -144,7 +149,7 @@ class Console:
             loaded, refused = self._treatment.check(text, file)
         except TomlError as error:
             raise Declined.for_file(error) from error
-        return verdict(loaded, refused)
+        return verdict(loaded, refused) | {"interlocks_seen": self._openings.evidence().words}
 
     # -- acting
 
@@ -168,11 +173,12 @@ class Console:
         self._take_lease(who)
         fit = partial(self._demand_fitness_to_begin, who, second)
         try:
-            confirmed = Confirmed.of(eyewear_nm, checklist, service, course)
+            seen = self._openings.evidence()
+            confirmed = Confirmed.of(eyewear_nm, checklist, service, course, _name_of(second), seen=seen)
             session = await self._treatment.open(who.name, text, file, confirmed, fit=fit)
         except TomlError as error:
             raise Declined.for_file(error) from error
-        return session_report(session) or {}
+        return _begun(session)
 
     async def resume_session(
         self,
@@ -187,9 +193,10 @@ class Console:
         """Take the unfinished plan in hand again."""
         self._take_lease(who)
         fit = partial(self._demand_fitness_to_begin, who, second)
-        confirmed = Confirmed.of(eyewear_nm, checklist, service, course)
+        seen = self._openings.evidence()
+        confirmed = Confirmed.of(eyewear_nm, checklist, service, course, _name_of(second), seen=seen)
         session = await self._treatment.resume(who.name, confirmed, fit=fit)
-        return session_report(session) or {}
+        return _begun(session)
 
     async def abandon_session(self, who: Who, *, second: Second | None = None) -> dict[str, Any]:
         """End the unfinished session for good; somebody else's needs a second person."""
@@ -209,40 +216,49 @@ class Console:
     async def arm(self, who: Who) -> dict[str, Any]:
         """Arm for the session in hand."""
         self._take_lease(who)
-        if self._treatment.session is not None:
-            await self._demand_fitness(who, self._treatment.session.plan)
-        return _answer(await self._treatment.arm(who.name))
+        async with self._arming:
+            if self._treatment.session is not None:
+                await self._demand_fitness(who, self._treatment.session.plan)
+            return answer_of(await self._treatment.arm(who.name))
 
     async def standby(self, who: Who) -> dict[str, Any]:
         """Return the laser to STANDBY; anybody logged in may, whoever holds the lease."""
-        return _answer(await self._commands.carry_out("standby", who.name, {}, lambda laser: laser.standby()))
+        overtaken = self._arming.locked()
+        answer = await self._standby(who)
+        if overtaken:  # an arm that was asked for before may reach the laser only after this one
+            async with self._arming:
+                answer = await self._standby(who)
+        return answer
+
+    async def _standby(self, who: Who) -> dict[str, Any]:
+        return answer_of(
+            await self._commands.carry_out("standby", who.name, {}, lambda laser: laser.standby())
+        )
 
     async def calibrate(self, who: Who) -> dict[str, Any]:
         """Begin the energy calibration; its end is told by Status."""
         self._take_lease(who)
-        return _answer(
+        return answer_of(
             await self._commands.carry_out("calibrate", who.name, {}, lambda laser: laser.calibrate())
         )
 
     async def aiming(self, who: Who, on: bool) -> dict[str, Any]:
         """Switch the aiming beam."""
         self._take_lease(who)
-        return _answer(
+        return answer_of(
             await self._commands.carry_out(
                 "aiming", who.name, {"on": on}, lambda laser: laser.set_aiming(on=on)
             )
         )
 
-    async def stop(self, by: str, why: str) -> dict[str, Any]:
-        """Stop the laser; never declined."""
+    def stop_now(self, by: str, why: str) -> asyncio.Future[StopResult]:
+        """Stop the laser; never declined. It is sent before this returns."""
         self._treatment.trip(f"stopped by {by}")
-        result = await asyncio.shield(self._commands.stop(by, why))
-        return {
-            "confirmed": result.confirmed,
-            "level": result.level.value,
-            "took_ms": result.took_us / 1e3,
-            "text": str(result) if result.confirmed else f"{result}: use the hardware stop",
-        }
+        return self._commands.stop(by, why)
+
+    async def stop(self, by: str, why: str) -> dict[str, Any]:
+        """Stop the laser, and wait for its word; never declined."""
+        return stop_answer(await asyncio.shield(self.stop_now(by, why)))
 
     async def acknowledge(self, who: Who, latches: list[tuple[str, int]]) -> dict[str, Any]:
         """Acknowledge latches one by one: the device's own first, so that the host's mirror can follow."""
@@ -316,9 +332,9 @@ class Console:
     async def _acknowledge_one(self, who: Who, name: str, instance: int) -> list[dict[str, Any]]:
         standing = {latch.instance: latch for latch in self._supervisor.view(self._now_us()).latches}
         latch, status = standing.get(instance), self._commands.status
-        if latch is not None and latch.id.value != name:
-            latch = None
-        if latch is not None and latch.id is LatchId.DEVICE_FAULT and status is not None and status.faults:
+        if latch is None or latch.id.value != name:
+            return [asdict(reason(HostReason.OTHER_LATCH, f"{name} #{instance}"))]
+        if latch.id is LatchId.DEVICE_FAULT and status is not None and status.faults:
             fault_instance = status.fault_instance
             outcome = await self._commands.carry_out(
                 "acknowledge",
@@ -327,9 +343,8 @@ class Console:
                 lambda laser: laser.acknowledge(fault_instance),
             )
             # The mirror of the fault is taken off by the Status that follows.
-            return [] if isinstance(outcome, Done) else _answer(outcome)["reasons"] or [_failed(outcome)]
-        refused = self._supervisor.acknowledge([instance if latch else -1], self._now_us())
-        return [asdict(reason) for reason in refused]
+            return [] if isinstance(outcome, Done) else answer_of(outcome)["reasons"] or [failure_of(outcome)]
+        return [asdict(refused) for refused in self._supervisor.acknowledge([instance], self._now_us())]
 
     def _demand_same_life(self, counters: Counters) -> None:
         """A laser that counts anew has lost its memory: nothing here can make its books the records."""
@@ -359,12 +374,11 @@ class Console:
         self._recorder.event(Event(EventKind.STATE, severity, text, who.name, self._now_us()))
 
 
-def _answer(outcome: Outcome[Any]) -> dict[str, Any]:
-    value, detail = described(outcome)
-    reasons = [asdict(reason) for reason in outcome.reasons] if isinstance(outcome, Refused) else []
-    text = _WORDS[value] + (f" ({detail})" if detail and not reasons else "")
-    return {"outcome": value.value, "reasons": reasons, "text": text}
+def _name_of(second: Second | None) -> str:
+    return "" if second is None else second.name
 
 
-def _failed(outcome: Outcome[Any]) -> dict[str, Any]:
-    return {"code": "host.failed", "text": described(outcome)[1], "action": "try again"}
+def _begun(session: Session) -> dict[str, Any]:
+    """The session as it is told to whoever begins it: they alone see what was taken back of the subject."""
+    taken_back = [effect.plain() for effect in session.taken_back]
+    return (session_report(session) or {}) | {"taken_back": taken_back}

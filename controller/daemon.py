@@ -23,25 +23,28 @@ from controller.calibrating import CalibrationKeeper
 from controller.checkpointer import Checkpointer
 from controller.commands import Commands
 from controller.config import Config
-from controller.console import WATCHER, Console
+from controller.console import Console
+from controller.ending import make_safe
 from controller.fanout import Fanout
 from controller.heart import beat
 from controller.housekeeping import Housekeeper
 from controller.laser_link import LaserLink
 from controller.lease import Lease
 from controller.listening import listen
-from controller.mqtt import MqttPublisher, StoreOutbox
+from controller.metrics_page import MetricsPage
+from controller.openings import Openings
 from controller.operators import Logins
+from controller.publishers import Publishers
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
+from controller.sole_user import SoleUser
 from controller.store import EventKind, PulseRecord, Severity, Store, StoreWriter
-from controller.telling import ALARM_IDS, Teller
+from controller.telling import Teller
 from controller.treatment import Treatment
 from hal.drivers import load_driver
-from hal.errors import LaserError, PortError, PortKind
+from hal.errors import LaserError, PortError
 from hal.hooks import Hooks, fresh_nonce
-from hal.port import Port
-from hal.ports import BAUD_DEFAULT, open_port
+from hal.ports import open_port
 from hal.reconnect import OpenPort, Reconnect
 from hal.time import now_us
 from protocols.messages import Heartbeat, Message, PulseFlag, PulseReport, Status, Telemetry
@@ -52,7 +55,6 @@ from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
 from safety.supervisor import Supervisor
 
 SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
-REPORTS_US: Final = SECOND  # [C] three repetitions of a report; what is later comes at the next start
 _log = logging.getLogger(__name__)
 
 
@@ -121,6 +123,16 @@ class Daemon:
             wall_clock=wall_clock,
             now_us=now_us,
             audit_head=lambda: self.checkpointer.head,
+            proofs_due=lambda: self.openings.due,
+        )
+        self.openings = Openings(
+            self.writer,
+            self.supervisor,
+            self.recorder,
+            self.commands,
+            limits=config.safety.proof_limits,
+            wall_clock=wall_clock,
+            now_us=now_us,
         )
         self.calibrations = CalibrationKeeper(
             self.writer,
@@ -162,6 +174,7 @@ class Daemon:
             lease=self.lease,
             teller=self.teller,
             calibrations=self.calibrations,
+            openings=self.openings,
             react=self._react,
         )
         self.checkpointer = Checkpointer(
@@ -171,16 +184,17 @@ class Daemon:
             now_us=now_us,
             on_trouble=lambda text: self._note(EventKind.SYSTEM, Severity.ERROR, text),
         )
-        self.mqtt: MqttPublisher | None = None
+        self.mqtt: Publishers | None = None
         if config.mqtt.enabled:
-            self.mqtt = MqttPublisher(
+            self.mqtt = Publishers(
                 config.mqtt,
                 fanout=self.fanout,
-                outbox=StoreOutbox(self.writer),
+                writer=self.writer,
                 boot=self.boot,
                 wall_clock=wall_clock,
                 jitter=random_number,
-                alarm_ids=ALARM_IDS,
+                report=lambda text: self._note(EventKind.SYSTEM, Severity.WARNING, text),
+                stop=lambda: self.console.stop_now("mqtt", "cmd/stop"),
             )
         self.reporter = Reporter(
             boot=self.boot,
@@ -192,12 +206,16 @@ class Daemon:
             treatment=self.treatment,
             link=self.link,
             calibrations=self.calibrations,
+            openings=self.openings,
             lease=lambda: self.lease.report(now_us()),
             people=self.logins.report,
             mqtt=lambda: self.mqtt.health if self.mqtt else None,
             wall_clock=wall_clock,
             now_us=now_us,
         )
+        self.metrics: MetricsPage | None = None
+        if config.metrics.enabled:
+            self.metrics = MetricsPage(self.reporter, self.writer, self.fanout, wall_clock)
         self.blackbox = BlackBox(
             self.writer,
             now_us=now_us,
@@ -216,6 +234,7 @@ class Daemon:
             logins=self.logins,
             lease=self.lease,
             reporter=self.reporter,
+            openings=self.openings,
             fanout=self.fanout,
             react=self._react,
             now_us=now_us,
@@ -228,10 +247,8 @@ class Daemon:
             baud=config.device.baud,
             expected_serial=config.device.expected_serial or "",
             on_state=self.link.line_changed,
-            opener=self._open_port,
+            opener=SoleUser(opener, self._port_taken).open,
         )
-        self._opener = opener
-        self._tried_to_open = False
 
     # -- life
 
@@ -258,15 +275,18 @@ class Daemon:
                     "housekeeping": self.housekeeper.run(),
                     "checkpoints": self.checkpointer.run(),
                 }
+                if self.metrics is not None:
+                    tasks["metrics"] = self.metrics.run()
                 if api is not None:
+                    local = self._config.api.loopback_only
                     tasks["api"] = serve(
-                        build_api(self.console, loopback_only=self._config.api.loopback_only), api
+                        build_api(self.console, loopback_only=local, metrics=self.metrics), api
                     )
                 running = [
                     group.create_task(self._watched(name, work), name=name) for name, work in tasks.items()
                 ]
                 await self._ending.wait()
-                await self._make_safe()
+                await make_safe(self.treatment, self.commands, self.recorder, self.fanout)
                 for task in running:
                     task.cancel()
         finally:
@@ -286,31 +306,11 @@ class Daemon:
         self._note(EventKind.SYSTEM, Severity.ERROR, f"the task {name!r} ended")
         self.end()
 
-    async def _open_port(self, url: str, *, baud: int = BAUD_DEFAULT) -> Port:
-        """Open the port. Taken at the first try: another daemon serves this laser, so this one ends."""
-        first, self._tried_to_open = not self._tried_to_open, True
-        try:
-            return await self._opener(url, baud=baud)
-        except PortError as error:
-            if first and error.kind is PortKind.BUSY:
-                self._failed = True
-                self._note(EventKind.SYSTEM, Severity.ERROR, str(error))
-                self.end()
-            raise
-
-    async def _make_safe(self) -> None:
-        """Stop the laser and let it confirm, while everything that this needs is still running."""
-        self.treatment.trip("the daemon is shutting down")
-        for feed in self.fanout.subscriptions:
-            if feed.name == WATCHER:
-                feed.close()  # streams of the API end, so that its server can
-        if self.commands.connected is None:
-            return  # no heartbeat leaves without a connection: the device's own watchdog has acted
-        result = await asyncio.shield(self.commands.stop("daemon", "the daemon is shutting down"))
-        _log.info("shutting down: %s", result)
-        deadline_us = now_us() + REPORTS_US
-        while not self.recorder.balanced and now_us() < deadline_us:  # noqa: ASYNC110  # they are on their way
-            await asyncio.sleep(0.05)
+    def _port_taken(self, error: PortError) -> None:
+        """Another daemon serves this laser: this one ends."""
+        self._failed = True
+        self._note(EventKind.SYSTEM, Severity.ERROR, str(error))
+        self.end()
 
     async def _close(self, recording: asyncio.Task[None], publishing: asyncio.Task[None] | None) -> None:
         """Everything reported is recorded, everything recorded is published, then the store is closed."""
@@ -341,6 +341,7 @@ class Daemon:
             self.recorder.device_counter(message.pulse_number)
             self.treatment.status(message)
             self.calibrations.status(message)
+            self.openings.status(message)
             self.teller.status(message)
         elif isinstance(message, PulseReport):
             self.recorder.pulse(message, at_us)

@@ -6,25 +6,25 @@ brought to the broker after each connect, on change, and state and status every 
 latest-value; those replaced before they were published are counted. Pulses and events come from the store's
 outbox, in its order, and leave it once the broker has acknowledged them: at least once, told apart by
 `(boot, seq)`. One connection is used until its first trouble; then the next is tried, ever more slowly.
-Nothing is subscribed to.
+Nothing is subscribed to but `cmd/stop`, where that is allowed (see `mqtt_stop`).
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol, cast
 
 from controller.config import MqttConfig
 from controller.fanout import LATEST, Fanout, Item, Kind
-from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, read_secrets
-from controller.mqtt_rows import message_of
+from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, connect, happens, read_secrets
+from controller.mqtt_rows import Outbox, message_of
+from controller.mqtt_stop import RemoteStop
 from controller.store.errors import StoreError
 from controller.store.records import OutboxMessage
-from controller.store.store import Store
-from controller.store.writer import StoreWriter
 from protocols import payloads
 from protocols.payloads import Payload, Quality, encode
 from protocols.topics import (
@@ -45,36 +45,9 @@ IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
 OUTBOX_POLL_S: Final = 1.0  # [C] for rows that another program wrote; the daemon's own wake us
 DRAIN_S: Final = 3.0  # [C] at the end, for what is still in the outbox; what remains keeps for the next start
 BACKOFF_S: Final = (0.2, 5.0)  # [C] first and longest pause between attempts
-LASTING_S: Final = (
-    5.0  # [C] a shorter connection does not reset the pause: two clients of one name take turns
-)
+LASTING_S: Final = 5.0  # [C] a shorter connection does not reset the pause: two of one name take turns
 
 _log = logging.getLogger(__name__)
-
-
-class Outbox(Protocol):
-    """What keeps messages until the broker has acknowledged them."""
-
-    async def next(self, limit: int, *, after_id: int) -> Sequence[OutboxMessage]:
-        """Return the oldest messages beyond `after_id`, at most `limit`."""
-
-    async def done(self, ids: Sequence[int]) -> None:
-        """Forget these."""
-
-
-class StoreOutbox:
-    """The outbox in the daemon's store, used through its writer."""
-
-    def __init__(self, writer: StoreWriter) -> None:
-        self._writer = writer
-
-    async def next(self, limit: int, *, after_id: int) -> Sequence[OutboxMessage]:
-        """Return the oldest messages beyond `after_id`, at most `limit`; raises StoreError."""
-        return await self._writer.run(Store.outbox_next, limit, after_id=after_id)
-
-    async def done(self, ids: Sequence[int]) -> None:
-        """Remove messages from the store; raises StoreError."""
-        await self._writer.run(Store.outbox_done, ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +58,18 @@ class MqttHealth:
     trouble: str | None  # in words; None: none
     sent: int
     samples_dropped: int
+
+
+class Beside(Protocol):
+    """What else is to stand retained at the broker, beside the topics."""
+
+    async def keep(
+        self,
+        about: Payload | None,
+        shown: dict[str, object],
+        send: Callable[[list[Outgoing]], Awaitable[None]],
+    ) -> None:
+        """Send what is missing; `shown` is what this connection has shown. Raises what `send` raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +85,8 @@ class MqttPublisher:
 
     `boot` is the random identity of this run of the daemon; `wall_clock` gives aware times; `jitter` a number
     from 0 to 1, so that a fleet does not come back all at once. `alarm_ids` are those that may still stand at
-    the broker from an earlier run: they are cleared unless told.
+    the broker from an earlier run: they are cleared unless told. `beside` comes after the birth;
+    `remote_stop` is the only one that listens.
     """
 
     def __init__(
@@ -113,9 +99,13 @@ class MqttPublisher:
         wall_clock: Callable[[], datetime],
         jitter: Callable[[], float],
         alarm_ids: Collection[str] = FAULT_ALARM_IDS,
+        beside: Beside | None = None,
+        remote_stop: RemoteStop | None = None,
     ) -> None:
         self._config = config
         self._outbox = outbox
+        self._beside = beside
+        self._remote_stop = remote_stop
         self._boot = boot
         self._wall_clock = wall_clock
         self._jitter = jitter
@@ -135,6 +125,7 @@ class MqttPublisher:
         self._outbox_news = asyncio.Event()
         self._stopping = asyncio.Event()
 
+        self._version: str | None = None  # of MQTT, with which the broker was reached last
         self._connected = False
         self._trouble: LinkTrouble | None = None
         self._sent = 0
@@ -158,6 +149,8 @@ class MqttPublisher:
         finally:
             self._feed.close()
             listener.cancel()
+            if self._remote_stop is not None:
+                self._remote_stop.close()
             await asyncio.wait({listener})
 
     async def _listen(self) -> None:
@@ -217,7 +210,7 @@ class MqttPublisher:
             self._connected = False
             if asyncio.get_running_loop().time() - began_s > LASTING_S:
                 pause_s = BACKOFF_S[0]
-            await _happens(self._stopping, pause_s * (1 + self._jitter()) / 2)
+            await happens(self._stopping, pause_s * (1 + self._jitter()) / 2)
             pause_s = min(2 * pause_s, longest_s)
 
     def _complain(self, trouble: LinkTrouble, bug: Exception | None = None) -> None:
@@ -229,12 +222,15 @@ class MqttPublisher:
     async def _session(self) -> None:
         """Use one connection: return after a goodbye, or raise what ended it."""
         secrets = await asyncio.to_thread(read_secrets, self._config)
-        link = MqttLink(self._config, secrets, self._tree, self._boot)
-        await link.open()
+        will = self._outgoing(STATUS, encode(payloads.will_payload(self._boot)))
+        name = f"picolase-{self._tree.site}-{self._tree.device}"
+        known, self._version = self._version, None  # one that fails is asked anew which version it has
+        link = await connect(self._config, secrets, name, will, known=known)
+        self._version = link.version
         try:
             await self._publish_all(link)
             goodbye = payloads.goodbye_payload(self._boot, self._wall_clock())
-            await self._send(link, [self._numbered(STATUS, goodbye)])
+            await self._send_now(link, [self._numbered(STATUS, goodbye)])
         except BaseException:
             await link.drop()
             raise
@@ -244,10 +240,14 @@ class MqttPublisher:
         """Return when stopped and all is out; raises LinkTrouble when the connection fails."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                remote = self._remote_stop
                 endless = [
-                    tasks.create_task(link.lost(), name="mqtt-watch"),
+                    tasks.create_task(link.lost(remote.heard if remote else None), name="mqtt-watch"),
                     tasks.create_task(self._stream_samples(link), name="mqtt-samples"),
                 ]
+                if remote is not None:
+                    listening = remote.serve(link, lambda: self._simulated)
+                    endless.append(tasks.create_task(listening, name="mqtt-stop"))
                 ending = [
                     tasks.create_task(self._keep_retained(link), name="mqtt-retained"),
                     tasks.create_task(self._empty_outbox(link), name="mqtt-outbox"),
@@ -281,14 +281,17 @@ class MqttPublisher:
                 shown[self._tree.name(STATUS)] = True
                 birth = payloads.birth_payload(self._boot, self._wall_clock())
                 messages.append(self._numbered(STATUS, birth))
-            await self._send(link, messages)
+            await self._send_now(link, messages)
+            if self._beside is not None:
+                about = self._about.payload if self._about else None
+                await self._beside.keep(about, shown, partial(self._send_now, link))
             self._cleared.update(name for name in cleared if self._alarms[name] is None)
             if not self._connected:
-                self._connected, self._trouble = True, None
-                _log.info("MQTT: connected to %s:%d", self._config.host, self._config.port)
+                self._connected, self._trouble = True, self._trouble if link.not_taken else None
+                _log.info("MQTT %s: connected to %s:%d", link.version, self._config.host, self._config.port)
             if self._stopping.is_set():
                 return
-            await _happens(self._retained_news, max(0.0, refresh_s - loop.time()))
+            await happens(self._retained_news, max(0.0, refresh_s - loop.time()))
             if loop.time() >= refresh_s:
                 refresh_s = loop.time() + REFRESH_S
                 # A broker slow to notice our lost connection may have published its will after our birth.
@@ -310,7 +313,7 @@ class MqttPublisher:
             sample, self._sample = self._sample, None
             if sample is not None:
                 payload = {**self._fresh(sample), "samples_dropped": self.health.samples_dropped}
-                await self._send(link, [self._numbered(TELEMETRY, payload)])
+                await self._send_now(link, [self._numbered(TELEMETRY, payload)])
             due_s = max(due_s + 1 / self._config.telemetry_hz, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
@@ -332,32 +335,33 @@ class MqttPublisher:
                 failing = True
             if self._stopping.is_set():
                 return
-            await _happens(self._outbox_news, OUTBOX_POLL_S)
+            await happens(self._outbox_news, OUTBOX_POLL_S)
 
     async def _send_rows(self, link: MqttLink, rows: Sequence[OutboxMessage]) -> None:
         messages = [(row.id, message) for row in rows if (message := self._from_row(row)) is not None]
-        acknowledged = await link.send([message for _, message in messages])
-        self._sent += sum(acknowledged)
-        await self._outbox.done(
-            [row_id for (row_id, _), ok in zip(messages, acknowledged, strict=True) if ok]
-        )
-        if not all(acknowledged):
+        taken = await self._send(link, [message for _, message in messages])
+        await self._outbox.done([row_id for (row_id, _), ok in zip(messages, taken, strict=True) if ok])
+        if False in taken:
             raise link.gone()
 
     def _from_row(self, row: OutboxMessage) -> Outgoing | None:
         """The message of a row; None for one that nobody can publish: it stays, the others go on."""
-        sim = self._about.payload.get("sim") if self._about else None
         try:
             return message_of(
                 row,
                 self._tree,
                 boot=self._boot,
-                simulated=None if sim is None else bool(sim),
+                simulated=self._simulated,
                 now=self._wall_clock(),
             )
         except (KeyError, ValueError, TypeError) as error:
             _log.error("MQTT: outbox row %d of topic %r cannot be published: %r", row.id, row.topic, error)
             return None
+
+    @property
+    def _simulated(self) -> bool | None:
+        sim = self._about.payload.get("sim") if self._about else None
+        return None if sim is None else bool(sim)
 
     def _fresh(self, heard: _Heard) -> Payload:
         """The payload, marked as stale if the daemon has not told it again for too long."""
@@ -366,30 +370,30 @@ class MqttPublisher:
         return {**heard.payload, "q": Quality.STALE.value}
 
     def _numbered(self, topic: Topic, payload: Payload | None, name: str = "") -> Outgoing:
-        full_name = self._tree.name(topic, name)
         if payload is None:
-            return Outgoing(full_name, b"", topic.qos, topic.retain)
+            return self._outgoing(topic, b"", name)
+        full_name = self._tree.name(topic, name)
         seq = self._seq[full_name]
         self._seq[full_name] += 1
-        return Outgoing(full_name, encode({**payload, "seq": seq}), topic.qos, topic.retain)
+        return self._outgoing(topic, encode({**payload, "seq": seq}), name)
 
-    async def _send(self, link: MqttLink, messages: list[Outgoing]) -> None:
-        acknowledged = await link.send(messages)
-        self._sent += sum(acknowledged)
-        if not all(acknowledged):
+    def _outgoing(self, topic: Topic, payload: bytes, name: str = "") -> Outgoing:
+        full_name = self._tree.name(topic, name)
+        return Outgoing(full_name, payload, topic.qos, topic.retain, topic.expiry_s)
+
+    async def _send_now(self, link: MqttLink, messages: list[Outgoing]) -> None:
+        if False in await self._send(link, messages):
             raise link.gone()
+
+    async def _send(self, link: MqttLink, messages: list[Outgoing]) -> list[bool | None]:
+        """As the link does; what the broker does not take is told, and all else goes on."""
+        taken = await link.send(messages)
+        self._sent += taken.count(True)
+        if None in taken and link.not_taken is not None:
+            self._complain(link.not_taken)
+        return taken
 
 
 def _content(payload: Payload, *but: str) -> dict[str, object]:
     """What a change of is news: all but the time."""
     return {name: value for name, value in payload.items() if name not in {"ts", "mono_ns", *but}}
-
-
-async def _happens(event: asyncio.Event, within_s: float) -> bool:
-    """Wait for the event; return whether it came in time."""
-    try:
-        async with asyncio.timeout(within_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -11,6 +11,7 @@ from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
 from controller.laser_link import LaserLink
 from controller.mqtt import MqttHealth
+from controller.openings import Openings
 from controller.recorder import Recorder
 from controller.session import Session
 from controller.treatment import Treatment
@@ -37,6 +38,7 @@ class Reporter:
         treatment: Treatment,
         link: LaserLink,
         calibrations: CalibrationKeeper,
+        openings: Openings,
         lease: Callable[[], dict[str, Any] | None],
         people: Callable[[], dict[str, Any] | None],
         mqtt: Callable[[], MqttHealth | None],
@@ -50,9 +52,10 @@ class Reporter:
         self._supervisor = supervisor
         self._recorder = recorder
         self._commands = commands
-        self._treatment = treatment
+        self.treatment = treatment
         self._link = link
-        self._calibrations = calibrations
+        self.calibrations = calibrations
+        self._openings = openings
         self._lease = lease
         self._people = people
         self._mqtt = mqtt
@@ -89,9 +92,10 @@ class Reporter:
                 "permit": asdict(view.permit) if view.permit else None,
                 "inputs": {name: _input(seen) for name, seen in view.inputs.items()},
             },
-            "session": session_report(self._treatment.session or self._treatment.last),
+            "session": session_report(self.treatment.session or self.treatment.last),
             "lease": self._lease(),
             "people": self._people(),
+            "proof_tests": self._openings.report(),
             "books": asdict(self._recorder.books),
             "uncertain": [
                 {"id": known_as, "kind": kind, "text": "its outcome is not known"}
@@ -130,7 +134,7 @@ class Reporter:
         }
 
     def _calibration(self) -> dict[str, Any] | None:
-        record = self._calibrations.record
+        record = self.calibrations.record
         if record is None:
             return None
         return {

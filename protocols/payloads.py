@@ -12,7 +12,6 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from protocols.faults import FAULTS
 from protocols.fields import FieldError, to_user
@@ -25,6 +24,8 @@ from protocols.topics import (
     EVENT,
     PULSE,
     RENAMED,
+    REPLY,
+    SCHEMA,
     STATE,
     TELEMETRY,
     UNITS,
@@ -34,8 +35,6 @@ from protocols.topics import (
     alarm_id,
     interlock_field,
 )
-
-SCHEMA: Final = "1.0"
 
 Scalar = str | int | float | bool | None
 Payload = Mapping[str, Scalar]
@@ -83,6 +82,7 @@ class HostFacts:
     pulses_delivered: int | None = None
     audit_index: int | None = None
     audit_hash: str | None = None
+    proof_tests_due: str = ""
 
 
 def utc_text(moment: datetime) -> str:
@@ -93,7 +93,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def encode(payload: Payload) -> bytes:
-    """The payload as it stands on the wire: UTF-8 JSON, no blanks."""
+    """The payload as it stands on the wire: UTF-8 JSON, no blanks; raises ValueError for NaN and infinity."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -149,6 +149,7 @@ def state_payload(status: Status | None, host: HostFacts, stamp: Stamp) -> Paylo
         "first_cause": host.first_cause,
         "audit_index": host.audit_index,
         "audit_hash": host.audit_hash,
+        "proof_tests_due": host.proof_tests_due,
     }
     return _fill(STATE, facts, stamp)
 
@@ -204,6 +205,21 @@ def alarm_payload(
     """Of one `alarm/{id}`: a device's fault or a latch of the host."""
     facts = {"text": text, "cause": cause, "action": action, "first": first, "present": present}
     return _fill(ALARM, facts | {"service": service, "fault_instance": fault_instance}, stamp)
+
+
+def reply_payload(
+    stamp: Stamp,
+    *,
+    id: str | None,
+    outcome: str,
+    text: str,
+    confirmed: bool = False,
+    level: str | None = None,
+    took_ms: float | None = None,
+) -> Payload:
+    """Of one `reply/{client}`: what became of a stop."""
+    facts = {"id": id, "outcome": outcome, "text": text, "confirmed": confirmed}
+    return _fill(REPLY, facts | {"level": level, "took_ms": took_ms}, stamp)
 
 
 def _fill(topic: Topic, facts: Mapping[str, object], stamp: Stamp) -> Payload:

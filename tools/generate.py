@@ -1,7 +1,8 @@
 """The documents that are made from the declarations: `python -m tools.generate [--check]`.
 
-Writes docs/interface.md, docs/states.md, docs/faults.md, docs/fault-injection.md and
-docs/safety/traceability.md. With --check it writes nothing, names every
+Writes docs/interface.md, docs/states.md, docs/faults.md, docs/fault-injection.md,
+docs/safety/traceability.md, docs/metrics.md with the Grafana dashboard, and the contract of the MQTT topics
+(docs/mqtt-topics.md, docs/asyncapi.json, docs/schemas/mqtt/). With --check it writes nothing, names every
 document that is out of date and exits 1.
 """
 
@@ -16,7 +17,7 @@ import io
 import struct
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -34,13 +35,10 @@ from rig.trace import make_trace
 from rig.trace_page import hazard_rows, links, requirement_rows
 from sim_device.faults import LIMITS, NOT_THE_DEVICES, faults_of
 from sim_device.faults.describe import Described, describe, describe_trigger
-from tools import c_header
+from tools import c_header, dashboard, metrics_docs, mqtt_docs
+from tools.page import page, table
 
 DOCS = Path(__file__).parents[1] / "docs"
-NOTICE = (
-    "<!-- Written by `make docs` from the declarations. "
-    "Do not edit: change the declaration and run it again. -->"
-)
 CELL_MAX = 200  # characters; the names of the board's lines are more
 TYPE_NAMES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "i": "i32"}
 ENUMERATIONS = [
@@ -61,10 +59,11 @@ def main() -> int:
         if checking:
             print(f"docs/{name} is out of date: run `make docs` and commit the result", file=sys.stderr)
         else:
-            (DOCS / name).parent.mkdir(exist_ok=True)
+            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
             (DOCS / name).write_text(text, encoding="utf-8")
             print(f"wrote docs/{name}")
-    return c_header.write(checking=checking) or (1 if checking and stale else 0)
+    written = (c_header.write(checking=checking), dashboard.write(checking=checking))
+    return max(*written, int(checking and bool(stale)))
 
 
 def documents() -> dict[str, str]:
@@ -75,12 +74,14 @@ def documents() -> dict[str, str]:
         "faults.md": faults(),
         "fault-injection.md": fault_injection(),
         "safety/traceability.md": traceability(),
+        **mqtt_docs.documents(),
+        **metrics_docs.documents(),
     }
 
 
 def interface() -> str:
     """The wire as a document."""
-    return _page(
+    return page(
         "The interface",
         f"Protocol version {PROTOCOL_VERSION}, interface hash `{INTERFACE_HASH:#018x}`: the first 8 bytes, "
         "little-endian, of the SHA-256 over the messages below (opcodes, field names, types, ranges and "
@@ -88,7 +89,7 @@ def interface() -> str:
         "little-endian, in base units; times are microseconds since the device's boot.",
         "## Frame",
         _text_of(frame),
-        _table(
+        table(
             ("offset", "size", "what"),
             [
                 (0, 1, f"version, {PROTOCOL_VERSION}"),
@@ -101,7 +102,7 @@ def interface() -> str:
             ],
         ),
         "## Messages",
-        _table(
+        table(
             ("opcode", "message", "sender", "channel", "effect", "answer", "bytes", "meaning"),
             [_message_row(message) for message in MESSAGES],
         ),
@@ -113,7 +114,7 @@ def interface() -> str:
         *(part for numbered in ENUMERATIONS for part in (f"### {numbered.__name__}", _members(numbered))),
         "Faults, interlocks and refusals stand in [faults.md](faults.md).",
         "## Times and limits",
-        _table(("name", "value", "reason"), _timing_rows()),
+        table(("name", "value", "reason"), _timing_rows()),
         *_console(),
     )
 
@@ -131,7 +132,7 @@ def state_diagram() -> str:
         f"    {state.name} --> {after.name}: {', '.join(names)}" for (state, after), names in edges.items()
     ]
     lines += [f"    ANY --> {TRANSITIONS[State.OFF][event].name}: {event.name}" for event in to_one]
-    return _page(
+    return page(
         "States",
         "The firmware is the truth, the host mirrors it. An event that is not in the table below is refused, "
         "and nothing changes. The diagram leaves out the events that leave a state as it is.",
@@ -139,7 +140,7 @@ def state_diagram() -> str:
         _members(State),
         _members(Event),
         "## The table",
-        _table(
+        table(
             ("state", *(event.name for event in Event)),
             [
                 (
@@ -154,14 +155,14 @@ def state_diagram() -> str:
 
 def faults() -> str:
     """Faults, interlocks and refusals as an operator and a service engineer read them."""
-    return _page(
+    return page(
         "Faults, interlocks and refusals",
         "A fault latches and is left only by an acknowledge that names its instance, once the cause is gone; "
         "those marked *service* an operator cannot acknowledge. A refusal clears by itself. The code is also "
         "the bit in a set on the wire. The last column names the bit of the public fault words of flash-lamp "
         "lasers that the fault follows.",
         "## Faults",
-        _table(
+        table(
             ("code", "fault", "what happened", "because", "what to do", "", "pattern"),
             [
                 (f.value, f"`{f.name}`", r.text, r.cause, r.action, "service" if r.service else "", r.quantel)
@@ -171,7 +172,7 @@ def faults() -> str:
         f"Code {Fault.NONE.value}, `{Fault.NONE.name}`, stands for no fault.",
         "## Interlocks",
         "In the order in which the first cause is judged.",
-        _table(
+        table(
             ("bit", "interlock", "closed when", "latches", "when"),
             [
                 (
@@ -183,7 +184,7 @@ def faults() -> str:
             ],
         ),
         "## Refusals",
-        _table(
+        table(
             ("bit", "refusal", "what is in the way", "what to do"),
             [(refusal.value, f"`{refusal.name}`", row.text, row.action) for refusal, row in REFUSALS.items()],
         ),
@@ -196,7 +197,7 @@ def fault_injection() -> str:
     """What can go wrong in the simulator on demand."""
     known = describe()
     head = ("fault", "what it is", "parameters", "hazards")
-    return _page(
+    return page(
         "Faults on demand",
         "What a simulated laser can have, by name. `picolase faults` lists it, a scenario file "
         "(`picolase sim --scenario FILE`, `picolase simulate FILE`) puts it on a time line, and "
@@ -205,7 +206,7 @@ def fault_injection() -> str:
         "different without it. A run whose expected fault never fired fails.",
         "## When a fault comes",
         "Exactly one of `at_s` and `on` in a scenario; in process neither means now.",
-        _table(
+        table(
             ("field", "allowed", "meaning"),
             [(f"`{field.name}`", field.allowed, field.meaning) for field in describe_trigger()],
         ),
@@ -214,7 +215,7 @@ def fault_injection() -> str:
             for group in dict.fromkeys(fault.group for fault in known)
             for part in (
                 f"## {group}",
-                _table(head, [_fault_row(fault) for fault in known if fault.group == group]),
+                table(head, [_fault_row(fault) for fault in known if fault.group == group]),
             )
         ),
         "## Where the device tells less than one would wish",
@@ -222,7 +223,7 @@ def fault_injection() -> str:
         "## Hazards",
         "The rows of [hazards.csv](safety/hazards.csv), each with what puts it on trial. A row that no "
         "device can have names what covers it instead.",
-        _table(
+        table(
             ("hazard", "put on trial by"),
             [
                 (hazard, ", ".join(f"`{name}`" for name in faults_of(hazard)) or NOT_THE_DEVICES[hazard])
@@ -235,7 +236,7 @@ def fault_injection() -> str:
 def traceability() -> str:
     """From each hazard and requirement to the files of the tests that name it, as their source has it."""
     trace = make_trace(ROOT, None)
-    return _page(
+    return page(
         "Traceability",
         "From each hazard of [hazards.csv](hazards.csv) to the requirements that control it, from each of "
         "[requirements.csv](requirements.csv) to the modules that meet it, and from both to the tests that "
@@ -245,11 +246,11 @@ def traceability() -> str:
         "standard that nobody here could read is *to be confirmed*. Not listed here, because they compute "
         f"their numbers: tests of {links(trace.computed) or 'none'}.",
         "## Hazards",
-        _table(
+        table(
             ("hazard", "severity, 1 to 5", "what may happen", "controlled by", "shown in"), hazard_rows(trace)
         ),
         "## Requirements",
-        _table(
+        table(
             ("requirement", "what is required", "wording", "met by", "in", "shown in"),
             requirement_rows(trace),
         ),
@@ -292,7 +293,7 @@ def _message(message: type[Message]) -> Iterator[str]:
     for name, kind in layout(message).fields:
         rows.append((offset, f"`{name}`", *_kind(kind), kind.meaning))
         offset += struct.calcsize("<" + kind.code)
-    yield _table(("offset", "field", "type", "unit", "range", "meaning"), rows)
+    yield table(("offset", "field", "type", "unit", "range", "meaning"), rows)
 
 
 def _kind(kind: FieldKind) -> tuple[str, str, str]:
@@ -340,8 +341,8 @@ def _console() -> Iterator[str]:
         forms += [f"`{node.header} {given}".rstrip() + "`"] if node.action else []
         suffixes = "; ".join(" ".join(filter(None, p.units)) for p in node.parameters if len(p.units) > 1)
         rows.append((" ".join(forms), node.unit, suffixes, node.meaning))
-    yield _table(("header", "unit", "suffixes", "meaning"), rows)
-    yield _table(("error", "words"), [(code, words) for code, words in scpi_line.ERRORS.items()])
+    yield table(("header", "unit", "suffixes", "meaning"), rows)
+    yield table(("error", "words"), [(code, words) for code, words in scpi_line.ERRORS.items()])
 
 
 # -- helpers
@@ -351,16 +352,6 @@ def _is_current(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
 
-def _page(title: str, *parts: str) -> str:
-    return "\n\n".join([f"# {title}", NOTICE, *parts]) + "\n"
-
-
-def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    lines = [[str(cell).replace("|", "\\|") for cell in row] for row in (head, *rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _members(numbered: type[enum.Enum]) -> str:
     """Members of an enumeration with the comment that stands beside each."""
     comments = _comments(sys.modules[numbered.__module__])
@@ -368,7 +359,7 @@ def _members(numbered: type[enum.Enum]) -> str:
         (member.value, f"`{member.name}`", comments.get(f"{numbered.__name__}.{member.name}", ""))
         for member in numbered
     ]
-    return _table(("code", numbered.__name__, "meaning"), rows)
+    return table(("code", numbered.__name__, "meaning"), rows)
 
 
 def _text_of(thing: type | ModuleType) -> str:

@@ -7,6 +7,11 @@ from controller.store.database import Database
 from controller.store.records import OutboxMessage, moment
 from safety.audit import canonical_json
 
+_COUNT_UP = (
+    "INSERT INTO topic_seq VALUES (?, 1) "
+    "ON CONFLICT (topic) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq"
+)
+
 
 class OutboxReads(Database):
     """What waits to be published."""
@@ -21,9 +26,14 @@ class OutboxReads(Database):
             for row in rows
         ]
 
-    def outbox_depth(self) -> int:
-        """Return how many messages wait."""
-        return self._number("SELECT count(*) FROM outbox")
+    def outbox_depth(self, *, at_most: int = -1) -> int:
+        """Return how many messages wait; with `at_most` it counts no further."""
+        return self._number("SELECT count(*) FROM (SELECT id FROM outbox LIMIT ?)", (at_most,))
+
+    def counted_topics(self, beginning: str) -> list[str]:
+        """Return the topics of which something was counted, and whose names begin so."""
+        query = "SELECT topic FROM topic_seq WHERE substr(topic, 1, ?) = ? ORDER BY topic"
+        return [row["topic"] for row in self._rows(query, (len(beginning), beginning))]
 
 
 class OutboxWrites(OutboxReads):
@@ -42,11 +52,7 @@ class OutboxWrites(OutboxReads):
         """Do it within the caller's transaction, without a step of its own: for the path of every pulse."""
         if not self.outbox_wanted:
             return
-        seq = self._number(
-            "INSERT INTO topic_seq VALUES (?, 1) "
-            "ON CONFLICT (topic) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
-            (topic,),
-        )
+        seq = self._number(_COUNT_UP, (topic,))
         self._run(
             "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
             (topic, seq, payload_json, self._now()),
@@ -57,3 +63,13 @@ class OutboxWrites(OutboxReads):
         with self.transaction():
             for message_id in ids:
                 self._run("DELETE FROM outbox WHERE id = ?", (message_id,))
+
+    def count_up(self, topic: str) -> int:
+        """Return the next number of a topic that is published past the outbox: from 1, over restarts."""
+        with self.transaction():
+            return self._number(_COUNT_UP, (topic,))
+
+    def forget_topic(self, topic: str) -> None:
+        """Forget what was counted of a topic; one that was never counted is no error."""
+        with self.transaction():
+            self._run("DELETE FROM topic_seq WHERE topic = ?", (topic,))

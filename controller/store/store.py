@@ -17,12 +17,13 @@ from controller.store.database import (
 )
 from controller.store.errors import StoreError, StoreReadOnly, StoreUnreadable, translated
 from controller.store.journal import JournalReads, JournalWrites
+from controller.store.openings import OpeningReads
 from controller.store.people import PeopleReads, PeopleWrites
 from controller.store.pulses import PulseReads, PulseWrites
 from safety.audit import BreakKind
 
 
-class Reads(PeopleReads, JournalReads, CommandReads, CourseReads, PulseReads):
+class Reads(PeopleReads, JournalReads, OpeningReads, CommandReads, CourseReads, PulseReads):
     """All that can be asked; `Reader` and `Store` both answer it."""
 
     def check(self) -> list[str]:

@@ -20,10 +20,12 @@ import pytest
 
 from controller.config import MqttConfig
 from controller.fanout import Fanout, Kind
-from controller.mqtt import MqttPublisher, StoreOutbox
+from controller.mqtt import MqttPublisher
+from controller.mqtt_rows import StoreOutbox
 from controller.store.records import DeviceRecord, EventKind, Severity
 from controller.store.store import Store
 from controller.store.writer import StoreWriter
+from tests.controller import contract
 from tests.controller.stored import pulse
 
 ROOT = "laser/v1/room-1/laser-1/"
@@ -118,6 +120,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, Any] | None]] = []
+        self.breaches: list[str] = []  # of the contract
         self._news = asyncio.Event()
 
     def of(self, topic: str) -> list[dict[str, Any]]:
@@ -138,21 +141,25 @@ class Watcher:
             async for message in client.messages:
                 payload = json.loads(bytes(message.payload)) if message.payload else None
                 self.seen.append((str(message.topic), payload))
+                suffix = str(message.topic).removeprefix(ROOT)
+                if isinstance(payload, dict) and suffix in contract.REAL:
+                    self.breaches += contract.breaches(suffix, payload)
                 self._news.set()
 
 
 @contextlib.asynccontextmanager
-async def watching(port: int) -> AsyncIterator[Watcher]:
+async def watching(port: int, *filters: str) -> AsyncIterator[Watcher]:
     watcher = Watcher()
     client = aiomqtt.Client("127.0.0.1", port)
     await client.__aenter__()
-    await client.subscribe("#", qos=1)
+    await client.subscribe([(one, 1) for one in filters or ("#",)])
     task = asyncio.create_task(watcher.listen(client))
     yield watcher
     task.cancel()
     await asyncio.wait({task})
     with contextlib.suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
+    assert not watcher.breaches
 
 
 class Daemon:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
 
-from controller import mqtt
+from controller import mqtt, sparkplug
 from controller.api import build_api
 from controller.broker import embedded_broker
 from controller.cli.main import main
@@ -98,6 +98,25 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     yield made
     async with asyncio.timeout(PATIENCE_S):
         await made.kill()
+
+
+@pytest.fixture
+async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """A real broker that lets everybody in; for tests with `without_mosquitto`."""
+    made = Mosquitto(tmp_path)
+    async with asyncio.timeout(PATIENCE_S):
+        await made.start()
+    yield made
+    async with asyncio.timeout(PATIENCE_S):
+        await made.kill()
+
+
+@pytest.fixture
+def quick_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `quick`, of the Sparkplug node."""
+    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.6)
+    monkeypatch.setattr(sparkplug, "BACKOFF_S", (0.05, 0.1))
+    monkeypatch.setattr(sparkplug, "REBIRTH_PAUSE_S", 0.05)
 
 
 @pytest.fixture

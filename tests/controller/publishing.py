@@ -14,6 +14,7 @@ from controller.config import MqttConfig
 from controller.fanout import Fanout, Kind
 from controller.mqtt import MqttPublisher
 from controller.store.records import OutboxMessage
+from tests.controller import contract
 
 ROOT = "laser/v1/room-1/laser-1/"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,6 +56,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, Any] | None, bool]] = []
+        self.breaches: list[str] = []  # of the contract
         self._news = asyncio.Event()
 
     def of(self, topic: str) -> list[dict[str, Any] | None]:
@@ -74,6 +76,9 @@ class Watcher:
         async for message in client.messages:
             payload = json.loads(bytes(message.payload)) if message.payload else None
             self.seen.append((str(message.topic), payload, message.retain))
+            suffix = str(message.topic).removeprefix(ROOT)
+            if isinstance(payload, dict) and suffix in contract.REAL:
+                self.breaches += contract.breaches(suffix, payload)
             self._news.set()
 
 
@@ -86,6 +91,7 @@ async def watching(port: int) -> AsyncIterator[Watcher]:
         yield watcher
         task.cancel()
         await asyncio.wait({task})
+    assert not watcher.breaches
 
 
 class Bench:

@@ -29,7 +29,11 @@ ACTS: dict[str, dict[str, Any] | None] = {
     "/calibrate": None,
     "/aiming": {"on": True},
     "/resolve": None,
+    "/effects": {"session": "s-1", "kind": "pain", "severity": 3},
+    "/effects/resolve": {"effect": 1},
+    "/effects/correct": {"effect": 1, "reason": "not_there"},
 }
+NEEDS_NO_LEASE = {"/standby", "/effects", "/effects/resolve", "/effects/correct"}
 OPEN_TO_ALL = {"/login", "/logout", "/stop", "/plan/check"}
 
 
@@ -39,7 +43,7 @@ def test_every_route_is_known_to_these_tests() -> None:
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
     gets = {route.path for route in routes if "GET" in (route.methods or ())}
     assert posts == ACTS.keys() | OPEN_TO_ALL
-    assert gets == {"/status", "/watch"}
+    assert gets == {"/status", "/metrics", "/watch", "/courses/{subject}"}
 
 
 def build_api_without_console() -> FastAPI:
@@ -137,8 +141,8 @@ async def test_a_lease_held_elsewhere_is_409_and_says_by_whom(stack: Stack, http
     await stack.prepare()
     bob = await logged_in(stack, name="bob")
     for path, body in ACTS.items():
-        if path == "/standby":
-            continue  # whoever is logged in may disarm
+        if path in NEEDS_NO_LEASE:
+            continue  # whoever is logged in may disarm, and tell of the skin
         error = told(await http.post(path, json=body, headers=bob), 409)
         assert error["error"] == "lease"
         assert "anna" in error["message"]
@@ -223,7 +227,8 @@ async def test_an_old_latch_cannot_be_acknowledged_and_no_other_is_taken_for_it(
         body = {"latches": [{"name": name, "instance": instance}]}
         answer = (await http.post("/ack", json=body, headers=headers)).json()
         assert (answer["outcome"], answer["cleared"]) == ("refused", [])
-        assert answer["kept"][0]["reasons"]
+        (reason,) = answer["kept"][0]["reasons"]
+        assert f"{name} #{instance}" in reason["text"]
     assert len(stack.latches) == 1
 
 

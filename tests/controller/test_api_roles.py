@@ -47,13 +47,23 @@ def whoever_may(verdict: Any, untrained: Any = None) -> tuple[Any, ...]:
     return (no, no, NO_ROLE, verdict, verdict, verdict, IDLE, no, no, no, verdict, last)
 
 
+def whoever_may_look(verdict: Any) -> tuple[Any, ...]:
+    """The same for what a viewer may."""
+    return tuple(verdict if one == NO_ROLE else one for one in whoever_may(verdict))
+
+
 # In the order in which they are asked. Another's session was interrupted before, and nobody holds the lease.
 TABLE: dict[tuple[str, str], tuple[Any, ...]] = {
     ("GET", "/status"): everybody(IN),
     ("GET", "/watch"): everybody(IN),
+    ("GET", "/metrics"): everybody((404, "metrics.off")),  # test_metrics.py asks where they are on
     ("GET", "/openapi.json"): everybody(IN),
     ("POST", "/plan/check"): everybody(IN),
     ("POST", "/stop"): everybody(IN),
+    ("GET", "/courses/{subject}"): whoever_may_look((404, "subject")),
+    ("POST", "/effects"): whoever_may((422, "effect")),
+    ("POST", "/effects/resolve"): whoever_may((422, "effect")),
+    ("POST", "/effects/correct"): whoever_may((422, "effect")),
     ("POST", "/ack"): whoever_may(IN),
     ("POST", "/calibrate"): whoever_may(IN),
     ("POST", "/aiming"): whoever_may(IN),
@@ -79,6 +89,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/aiming": {"on": True},
     "/sessions": PLAN_BODY | CONFIRMED,
     "/sessions/resume": CONFIRMED,
+    "/effects": {"session": "none", "kind": "pain", "severity": 3},
+    "/effects/resolve": {"effect": 1},
+    "/effects/correct": {"effect": 1, "reason": "not_there"},
 }
 ROLES = {"viewer": Role.VIEWER, "service": Role.SERVICE, "administrator": Role.ADMINISTRATOR}
 IDLE_LOCK_S = 60

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.api import TEXT_MAX
+from controller.api_bodies import TEXT_MAX
 from rig.stack import PLAN, Stack, plan_text
 from safety.checklist import ITEMS
 from tests.controller.asking import CONFIRMED, PLAN_BODY, logged_in, told

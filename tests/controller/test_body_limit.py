@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from controller.api import BODY_MAX, TEXT_MAX
+from controller.api import BODY_MAX
+from controller.api_bodies import TEXT_MAX
 from rig.stack import PLAN, Stack
 from tests.controller.asking import told
 

@@ -44,14 +44,14 @@ def test_the_commands_are_those_of_the_specification() -> None:
         *("resolve", "login", "logout", "log", "pulses", "exposure", "fluence"),
         *("config check", "config example", "config schema"),
         *("plan new", "plan check", "plan run", "plan resume", "plan abandon"),
-        *("course list", "course show", "course effect", "course resolve"),
+        *("course list", "course show", "course effect", "course correct", "course resolve"),
         *("user add", "user list", "user password", "user remove", "user train"),
         *("user disable", "user enable", "user unlock"),
         *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify"),
-        *("audit export", "audit key", "audit rotate", "report"),
+        *("audit export", "audit key", "audit rotate", "report", "mqtt purge"),
         *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd", "trace"),
     }
-    groups = {"", "config", "plan", "course", "user", "incident", "db", "audit"}
+    groups = {"", "config", "plan", "course", "user", "incident", "db", "audit", "mqtt"}
     assert {" ".join(path) for path in commands(main)} - groups == expected
 
 
@@ -73,7 +73,7 @@ def test_the_exit_status_are_documented_in_the_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "group", [[], ["plan"], ["user"], ["audit"], ["course"], ["db"], ["config"], ["incident"]]
+    "group", [[], ["plan"], ["user"], ["audit"], ["course"], ["db"], ["mqtt"], ["config"], ["incident"]]
 )
 def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_sentence(group: list[str]) -> None:
     listed = (

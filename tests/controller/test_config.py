@@ -59,19 +59,24 @@ def test_the_defaults_are_those_of_the_brief() -> None:
         "status_max_age_ms": 300,
         "loop_lag_max_ms": 100,
         "calibration_max_age_days": 30,
+        "proof_test_days": 30,
+        "cover_test_days": 365,
+        "door_wired": True,
+        "remote_wired": True,
         "idle_standby_s": 300,
         "idle_lock_s": 900,
     }
     assert not config.mqtt.enabled
+    assert not config.metrics.enabled
     assert not config.mqtt.allow_stop
     assert not config.api.allow_remote
     assert config.api.host == "127.0.0.1"
 
 
-def test_a_stop_over_mqtt_that_is_not_there_cannot_be_relied_on() -> None:
-    with pytest.raises(TomlError, match=r"allow_stop.*nothing listens to cmd/stop yet.*picolase stop"):
-        parse_config(f"{DEVICE}[mqtt]\nallow_stop = true\n", HERE)
-    assert not parse_config(f"{DEVICE}[mqtt]\nallow_stop = false\n", HERE).mqtt.allow_stop
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_stop_over_mqtt_is_there_where_it_is_allowed(allowed: bool) -> None:
+    text = f"{DEVICE}[mqtt]\nallow_stop = {str(allowed).lower()}\n"
+    assert parse_config(text, HERE).mqtt.allow_stop is allowed
 
 
 def test_relative_paths_start_at_the_folder_of_the_file() -> None:
@@ -95,6 +100,8 @@ BOUNDS = [
     ("safety", "status_max_age_ms", 150, 500),
     ("safety", "loop_lag_max_ms", 20, 150),
     ("safety", "calibration_max_age_days", 1, 365),
+    ("safety", "proof_test_days", 1, 90),
+    ("safety", "cover_test_days", 30, 730),
     ("safety", "idle_standby_s", 30, 300),
     ("safety", "idle_lock_s", 60, 900),
 ]

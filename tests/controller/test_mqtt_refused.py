@@ -93,7 +93,7 @@ async def test_a_message_without_its_acknowledgement_is_published_again(
     monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
     broker = FakeBroker(swallow="pulse")
     async with faked(broker) as port:
-        bench = Bench(port)
+        bench = Bench(port, version="3.1.1")
         for n in range(3):
             bench.outbox.put("pulse", pulse_number=n)
         async with bench.running(), asyncio.timeout(4.5):  # before a refresh could notice
@@ -108,7 +108,7 @@ async def test_a_lost_connection_is_noticed_at_once_and_all_that_is_retained_com
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 30.0)  # not by a time-out
     broker = FakeBroker(hang_up=True)
     async with faked(broker) as port:
-        bench = Bench(port)
+        bench = Bench(port, version="3.1.1")
         bench.tell(Kind.STATE, state="standby")
         bench.tell(Kind.ABOUT, serial="PL-1")
         bench.fanout.tell(Kind.ALARMS, {"door": {**STAMP, "text": "door opened"}})
@@ -126,7 +126,7 @@ async def test_what_the_broker_knows_as_cleared_is_not_cleared_again_after_a_rec
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.2)
     broker = FakeBroker(swallow="pulse")
     async with faked(broker) as port:
-        bench = Bench(port)
+        bench = Bench(port, version="3.1.1")
         async with bench.running():
             await broker.until(lambda: bool(broker.got) and broker.got[0].count("status") > 1, within_s=10)
             bench.outbox.put("pulse", pulse_number=1)
@@ -148,7 +148,7 @@ async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_wa
     monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
     caplog.set_level(logging.DEBUG, "controller.mqtt")
     async with answering(bytes([0x20, 2, 0, code])) as (port, clients), asyncio.timeout(15):
-        bench = Bench(port)
+        bench = Bench(port, version="3.1.1")
         async with bench.running():
             for _ in range(4):
                 await clients.acquire()
@@ -165,7 +165,7 @@ async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_wa
 async def test_a_broker_that_cannot_be_trusted_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
     async with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as (port, clients), asyncio.timeout(15):
-        bench = Bench(port, tls=True)
+        bench = Bench(port, tls=True, version="3.1.1")
         async with bench.running():
             await clients.acquire()
             await clients.acquire()
@@ -180,7 +180,7 @@ async def test_a_broker_that_is_absent_is_told_apart_and_does_not_hinder_the_end
         pass  # a port where nobody listens any more
     monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
     caplog.set_level(logging.DEBUG, "controller.mqtt")
-    bench = Bench(port)
+    bench = Bench(port, version="3.1.1")
     bench.outbox.put("pulse", pulse_number=1)
     async with bench.running(), asyncio.timeout(15):
         await until_told(caplog, 3)
@@ -197,7 +197,7 @@ async def test_a_server_that_never_answers_is_left_without_a_trace(
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.1)
     monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
     async with answering(b"") as (port, clients), asyncio.timeout(15):
-        bench = Bench(port)
+        bench = Bench(port, version="3.1.1")
         async with bench.running():
             for _ in range(3):
                 await clients.acquire()

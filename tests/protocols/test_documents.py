@@ -15,7 +15,10 @@ from protocols.scpi import TREE
 from protocols.states import TRANSITIONS, Event, State
 from tools import generate
 
-NAMES = {"interface.md", "states.md", "faults.md", "fault-injection.md", "safety/traceability.md"}
+NAMES = {
+    *("interface.md", "states.md", "faults.md", "fault-injection.md", "mqtt-topics.md", "metrics.md"),
+    "safety/traceability.md",
+}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, docs: Path, *arguments: str) -> int:

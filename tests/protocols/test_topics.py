@@ -26,13 +26,22 @@ from protocols.payloads import (
     fault_alarms,
     goodbye_payload,
     pulse_payload,
+    reply_payload,
     state_payload,
     telemetry_payload,
     will_payload,
 )
 from protocols.refusals import Refusal
-from protocols.states import State
-from protocols.topics import FAULT_ALARM_IDS, STAMP_FIELDS, TOPICS, FieldType, TopicTree, alarm_id
+from protocols.topics import (
+    FAULT_ALARM_IDS,
+    STAMP_FIELDS,
+    STOP,
+    TOPICS,
+    FieldType,
+    TopicField,
+    TopicTree,
+    alarm_id,
+)
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123, tzinfo=UTC)
 STAMP = Stamp(NOON, 7_000_001, "b00t", sim=False)
@@ -65,9 +74,65 @@ def test_the_table_delivers_as_the_conventions_say() -> None:
         ("pulse", 1, False),
         ("event", 1, False),
         ("alarm", 1, True),
+        ("reply", 1, False),
     }
-    assert {suffix for suffix, topic in TOPICS.items() if topic.expiry_s is not None} == {"telemetry"}
+    assert (STOP.suffix, STOP.qos, STOP.retain) == ("cmd/stop", 1, False)
+    assert {suffix: t.expiry_s for suffix, t in TOPICS.items() if t.expiry_s} == {
+        "telemetry": 30,
+        "reply": 60,
+    }
     assert all(suffix == topic.suffix for suffix, topic in TOPICS.items())
+
+
+# Schema 1: dashboards and the records of others read these fields by name and type. One once given stays.
+GIVEN = {
+    "status": {"boolean": "online", "string": "reason schema"},
+    "about": {
+        "boolean": "simulated",
+        "number": "spot_min_mm spot_max_mm permit_pulses_max permit_max_s reports_max ready_delay_s"
+        " energy_step_mj energy_min_mj energy_max_mj period_ms",
+        "string": "serial model firmware_version build_id modes rep_rates_hz schema software_version"
+        " clock_source units",
+    },
+    "state": {
+        "boolean": "link_up gate_inhibited hv_inhibited indicator_on aiming_on docked calibrated"
+        " ilk_estop ilk_key ilk_mains ilk_remote ilk_door ilk_cover ilk_articulated_arm ilk_handpiece"
+        " ilk_coolant_level ilk_coolant_flow ilk_heater_thermostat ilk_charger_temperature",
+        "number": "state_code audit_index device_boot fault_instance spot_mm wavelength_nm",
+        "string": "state host_latches first_cause proof_tests_due audit_hash beam leave first_fault faults"
+        " faults_present blocks handpiece foot shutter",
+    },
+    "telemetry": {
+        "boolean": "simmer_on heater_on",
+        "number": "device_boot device_time_s pulse_number permit_pulses_left reports_waiting device_sample"
+        " hv_v coolant_c flow_l_min indicator_ma aiming_mw lamp_shots frames_rejected skipped_pulses"
+        " pulses_planned pulses_delivered samples_dropped",
+    },
+    "pulse": {
+        "boolean": "aperture unknown",
+        "number": "pulse_number device_boot device_time_s permit_id set_energy_mj monitor_a_mj monitor_b_mj"
+        " pulse_width_ps mode_width_ps wavelength_nm spot_mm series fluence_j_cm2 late_s",
+        "string": "flags handpiece device_serial session_id",
+    },
+    "event": {
+        "number": "event_id permit_id pulse_number late_s",
+        "string": "kind severity text code fault state session_id",
+    },
+    "alarm": {"boolean": "first present service", "number": "fault_instance", "string": "text cause action"},
+}
+GIVEN_STAMP = {"boolean": "sim", "number": "mono_ns seq", "string": "ts boot q"}
+
+
+def given_fields(row: dict[str, str]) -> set[tuple[str, str]]:
+    return {(name, type_) for type_, names in row.items() for name in names.split()}
+
+
+def test_what_a_topic_once_gave_it_gives_as_long_as_the_schema_begins_with_1() -> None:
+    assert birth_payload("b00t", NOON)["schema"] == "1.0"
+    assert {(field.name, field.type.value) for field in STAMP_FIELDS} >= given_fields(GIVEN_STAMP)
+    for suffix, row in GIVEN.items():
+        given_now = {(field.name, field.type.value) for field in TOPICS[suffix].fields}
+        assert given_now >= given_fields(row), suffix
 
 
 def test_no_topic_declares_a_field_twice_or_without_a_meaning() -> None:
@@ -94,6 +159,21 @@ def test_field_names_end_in_the_units_of_the_user() -> None:
     assert units["lamp_shots"] == ""
 
 
+UNIT_ENDINGS = {
+    **{"_j_cm2": "J/cm2", "_l_min": "l/min", "_mj": "mJ", "_ps": "ps", "_nm": "nm", "_mm": "mm", "_hz": "Hz"},
+    **{"_ma": "mA", "_mw": "mW", "_ms": "ms", "_ns": "ns", "_c": "degC", "_s": "s", "_v": "V", "_shots": ""},
+}
+
+
+def test_units_are_told_by_the_ending_of_a_name_and_which_ones_in_about() -> None:
+    for ending, unit in UNIT_ENDINGS.items():
+        assert TopicField(f"some{ending}", FieldType.NUMBER, "").unit == unit
+        assert TopicField(f"some{ending}", FieldType.TEXT, "").unit == ""
+    about = about_payload({}, STAMP, telemetry_hz=1.0, software_version="0", clock_source="ntp")
+    told = dict(pair.split("=") for pair in str(about["units"]).split(","))
+    assert told == {ending: unit for ending, unit in UNIT_ENDINGS.items() if unit}
+
+
 def sample_payloads() -> list[tuple[str, Payload]]:
     status = made(Status, faults=frozenset({Fault.DOOR, Fault.ESTOP}), first_fault=Fault.DOOR)
     words = {"text": "a", "cause": "b", "action": "c", "first": True, "present": True}
@@ -109,6 +189,13 @@ def sample_payloads() -> list[tuple[str, Payload]]:
             "about",
             about_payload({}, STAMP, telemetry_hz=1.0, software_version="0", clock_source="ntp"),
         ),
+        (
+            "reply",
+            reply_payload(
+                STAMP, id="s-1", outcome="done", text="x", confirmed=True, level="STOP", took_ms=4.5
+            ),
+        ),
+        ("reply", reply_payload(STAMP, id=None, outcome="refused", text="retained")),
         ("status", birth_payload("b00t", NOON)),
         ("status", will_payload("b00t")),
         ("status", goodbye_payload("b00t", NOON)),
@@ -176,12 +263,6 @@ def test_without_a_status_nothing_is_claimed_about_the_laser() -> None:
     assert payload["link_up"] is False
     assert payload["host_latches"] == "start_up,stale"
     assert payload["first_cause"] == "link lost"
-
-
-@pytest.mark.parametrize("state", State)
-def test_a_state_has_its_word_and_its_number(state: State) -> None:
-    payload = state_payload(made(Status, state=state), HOST, STAMP)
-    assert (payload["state"], payload["state_code"]) == (state.name.lower(), state.value)
 
 
 def test_the_wire_is_told_in_the_units_of_the_user() -> None:
@@ -285,6 +366,12 @@ def test_a_later_fault_whose_cause_is_gone_is_neither_first_nor_present() -> Non
     assert (alarm["first"], alarm["present"]) == (False, False)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_json_has_no_number_for_does_not_go_on_the_wire(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode({"pulse_energy_mj": value})
+
+
 def test_topics_are_named_by_site_device_and_alarm() -> None:
     tree = TopicTree("room-1", "laser-2")
     assert tree.name(TOPICS["state"]) == "laser/v1/room-1/laser-2/state"
@@ -294,16 +381,16 @@ def test_topics_are_named_by_site_device_and_alarm() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "A", "a/b", "a+", "#", "a b", "ä", "a_b", "x" * 65, "a\n"])
 def test_an_id_that_could_be_another_topic_is_refused(wrong: str) -> None:
-    with pytest.raises(FieldError, match="site"):
+    with pytest.raises(FieldError, match=r"^site = "):
         TopicTree(wrong, "d")
-    with pytest.raises(FieldError, match="device"):
+    with pytest.raises(FieldError, match=r"^device = "):
         TopicTree("s", wrong)
     if wrong:
-        with pytest.raises(FieldError, match="alarm id"):
+        with pytest.raises(FieldError, match=r"^alarm id = "):
             TopicTree("s", "d").name(TOPICS["alarm"], wrong)
 
 
 @pytest.mark.parametrize("wrong", ["", "/a", "a/", "a//b", "a/+", "#", "$SYS", "a b", "a\n"])
 def test_a_prefix_that_no_topic_can_have_is_refused(wrong: str) -> None:
-    with pytest.raises(FieldError, match="prefix"):
+    with pytest.raises(FieldError, match=r"^prefix = "):
         TopicTree("s", "d", wrong)

@@ -1,0 +1,63 @@
+"""The ranges, words and forms that the table of topics declares, said again from wire and payloads."""
+
+import pytest
+
+from protocols.faults import Fault
+from protocols.messages import Handpiece, Status
+from protocols.payloads import birth_payload, goodbye_payload, state_payload, will_payload
+from protocols.states import State
+from protocols.topics import STAMP_FIELDS, TOPICS, is_id
+from tests.protocols.test_topics import HOST, NOON, STAMP, made
+
+
+def test_ranges_and_words_are_those_of_the_wire_in_the_units_of_the_user() -> None:
+    fields = {(t.suffix, f.name): f for t in TOPICS.values() for f in t.fields}
+    ranges = {name: (f.low, f.high, f.whole) for name, f in fields.items() if f.low is not None}
+    assert ranges["pulse", "set_energy_mj"] == (0, 500, False)
+    assert ranges["pulse", "monitor_a_mj"] == (0, 5_000, False)
+    assert ranges["pulse", "pulse_width_ps"] == (0, 2**32 - 1, True)
+    assert ranges["telemetry", "coolant_c"] == (-50, 150, False)
+    assert ranges["state", "device_boot"] == (1, 2**32 - 1, True)
+    assert ranges["state", "state_code"] == (0, max(state.value for state in State), True)
+    assert ranges["about", "energy_max_mj"] == (0, 500, False)
+    assert ranges["event", "event_id"] == (0, 2**63 - 1, True)
+    assert fields["state", "state"].values == (*(state.name.lower() for state in State), "unknown")
+    assert not fields["state", "state"].nullable
+    assert fields["pulse", "handpiece"].values == tuple(h.name.lower() for h in Handpiece)
+    assert (fields["state", "faults"].several, fields["state", "first_fault"].several) == (True, False)
+    assert set(fields["state", "faults"].values) == {fault.name.lower() for fault in Fault}
+    assert fields["reply", "outcome"].values == ("done", "uncertain", "refused")
+    whole = {f.name for f in STAMP_FIELDS if f.whole}
+    assert whole == {"mono_ns", "seq"}
+    assert {f.name for f in STAMP_FIELDS if f.nullable} == {"sim"}
+    assert {f.values for f in STAMP_FIELDS if f.name == "q"} == {("good", "stale", "sim", "bad")}
+
+
+def test_the_forms_of_status_are_what_is_published_as_birth_will_and_goodbye() -> None:
+    published = {
+        "birth": birth_payload("b", NOON),
+        "lost": will_payload("b"),
+        "clean": goodbye_payload("b", NOON),
+    }
+    assert {form.name for form in TOPICS["status"].forms} == set(published)
+    for form in TOPICS["status"].forms:
+        numbered = {*published[form.name]} | ({"seq"} if form.name != "lost" else set())
+        assert set(form.fields) == numbered, form.name
+        assert all(published[form.name][name] == value for name, value in form.fixed)
+        assert {name for name, _ in form.fixed} >= {"online"}
+    assert [topic.suffix for topic in TOPICS.values() if topic.forms] == ["status"]
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [("a", True), ("a-1", True), ("x" * 64, True)]
+    + [(wrong, False) for wrong in ("", "x" * 65, "A", "a/b", "a+", "#", "a b", "a\n", "ä")],
+)
+def test_a_level_of_a_topic_has_few_characters(value: str, fits: bool) -> None:
+    assert is_id(value) is fits
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_state_has_its_word_and_its_number(state: State) -> None:
+    payload = state_payload(made(Status, state=state), HOST, STAMP)
+    assert (payload["state"], payload["state_code"]) == (state.name.lower(), state.value)
