@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-END_S: Final = 8.0  # [C] the daemon's ordered shutdown: a confirmed stop, the records, a clean farewell
-TERMINATE_S: Final = 3.0
+END_S: Final = 30.0  # [C] the daemon's ordered shutdown takes a second; a busy machine, its time
+TERMINATE_S: Final = 5.0
 LOG_TAIL_LINES: Final = 8
 
 

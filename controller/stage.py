@@ -31,8 +31,8 @@ PREFIX: Final = "laser/v1"
 SITE: Final = "demo"
 DEVICE_ID: Final = "laser0"
 
-START_S: Final = 15.0  # [C] a Python process on a loaded machine
-CHILD_END_S: Final = 0.5  # [C] between a process's end and our notice of it
+START_S: Final = 60.0  # [C] a Python process on a loaded machine; two seconds on a quiet one
+CHILD_END_S: Final = 3.0  # [C] between a process's end and our notice of it, on a loaded machine
 SOCKET_PATH_MAX: Final = 107  # sun_path of Linux: 108 bytes with the closing zero
 
 PYTHON: Final = (sys.executable, "-P", "-m")

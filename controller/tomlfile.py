@@ -92,13 +92,15 @@ def read(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(SIZE_MAX + 1)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             words = "there is no such file: look at its name, and where it is looked for"
         elif isinstance(error, OSError):
             words = f"cannot be read [{error.strerror}]"
-        else:
+        elif isinstance(error, UnicodeDecodeError):
             words = f"cannot be read as UTF-8 text [{error}]"
+        else:  # a name with a zero byte
+            words = f"is no name of a file [{error}]"
         raise TomlError(str(path), [Problem("file", None, "", words)]) from error
     if len(text) > SIZE_MAX:
         words = f"is larger than {SIZE_MAX // 1_000_000} MB: no file here is"
@@ -126,6 +128,9 @@ def load(text: str, path: Path) -> dict[str, Any]:
     if (line := _too_deep(text)) is not None:
         words = f"has keys or lists of more than {NESTING_MAX} levels: no file here needs as many"
         raise TomlError(str(path), [Problem("file", None, "", words, line)])
+    if text.startswith("\ufeff"):
+        words = "begins with a byte order mark, which no editor shows: save it as UTF-8 without one"
+        raise TomlError(str(path), [Problem("file", None, "", words, 1)])
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -250,7 +255,7 @@ def allowed(declared: Mapping[str, Any]) -> str:
     if "anyOf" in declared:  # Or not set.
         declared = declared["anyOf"][0]
     if "enum" in declared:
-        return " or ".join(f'"{value}"' for value in declared["enum"])
+        return " or ".join(map(json.dumps, declared["enum"]))
     if "const" in declared:
         return str(declared["const"])
     words = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "array": "a list"}

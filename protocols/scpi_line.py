@@ -36,12 +36,13 @@ class ConsoleError(Exception):
     """What goes into the error queue: a number of `ERRORS`, and what it is about."""
 
     def __init__(self, code: int, about: str = "") -> None:
-        super().__init__(f"{ERRORS[code]};{about}" if about else ERRORS[code])
+        super().__init__(code, about)  # its arguments and no others: a copy is made of them
         self.code = code
+        self.about = about
 
     def __str__(self) -> str:
-        words = str(self.args[0]).replace('"', "'")
-        return f'{self.code},"{words[:ABOUT_MAX]}"'
+        words = f"{ERRORS[self.code]};{self.about}" if self.about else ERRORS[self.code]
+        return '{},"{}"'.format(self.code, words.replace('"', "'")[:ABOUT_MAX])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from protocols.messages import Connect, Connected, Heartbeat, Message, Status
 from protocols.requests import Capabilities, Grant, Identity, Mode, Reply, Request, Setpoint
 from protocols.states import ARMED, State
 from rig.recording import Recording
+from sim_device.operator import perform
 from sim_device.simulator import Simulator
 
 _IN_COMMON: Final[dict[type[Message], tuple[str, ...]]] = {
@@ -29,6 +30,7 @@ _IN_COMMON: Final[dict[type[Message], tuple[str, ...]]] = {
 
 _WARM: Final = ARMED | {State.STANDBY, State.CALIBRATING}
 
+FLOWING_US: Final = 1_000_000  # [C] of a warm-up of minutes; in its first half second no coolant flows yet
 PATIENCE_US: Final = 1_000_000  # [C] for the last answer, beyond any that the device takes
 
 
@@ -131,10 +133,26 @@ def start_of(capture: Recording) -> Literal["cold", "warm"]:
 
     A laser in FAULT may be either; it answers like one that is not warm.
     """
+    return "warm" if _first_state(capture) in _WARM else "cold"
+
+
+def begin_like(capture: Recording, simulator: Simulator) -> None:
+    """Let a cold laser's key be on, and its coolant flow, if the capture's first Status tells of it."""
+    state = _first_state(capture)
+    if state is State.OFF:
+        return
+    perform(simulator, "key", {"to": "on"}, simulator.now_us)
+    while simulator.state is not state and simulator.state in {State.OFF, State.SELF_TEST}:
+        simulator.advance(simulator.next_event_us)
+    if simulator.state is State.WARM_UP:
+        simulator.advance(simulator.now_us + FLOWING_US)
+
+
+def _first_state(capture: Recording) -> State:
     for _, from_host, frame in frames_of(capture):
         if not from_host and isinstance(frame.message, Status):
-            return "warm" if frame.message.state in _WARM else "cold"
-    return "cold"
+            return frame.message.state
+    return State.OFF
 
 
 def _is_alike(real: Message, simulated: Message | None) -> bool:

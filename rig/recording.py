@@ -20,17 +20,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from protocols.interface import INTERFACE_HASH
+from protocols.messages import Handpiece, Spot, Wavelength
 from rig.code_hash import code_hash
 from sim_device import firmwares
 from sim_device.board import Inputs, Memory, Outputs, lines_of
 from sim_device.doors import Observer
 from sim_device.memory import RamMemory
 from sim_device.plant import Contacts
+from sim_device.plant.contacts import LINES
 from sim_device.plant.truth import TruePulse
 from sim_device.simulator import Simulator
 
@@ -39,6 +41,9 @@ END: Final = "end"
 _BYTES: Final = re.compile(r"([0-9a-f]{2})*")
 
 _FAULTS: Final = frozenset({"fault-begins", "fault-ends"})  # by their triggers: nobody does it
+
+_MEASURES: Final = {"zoom_um": get_args(Spot)[1], "wavelength_nm": get_args(Wavelength)[1]}
+"""What the wire can carry of the contacts that are no switches."""
 
 INPUTS: Final = frozenset({">wire", ">console", "act"})
 
@@ -81,8 +86,7 @@ class Header(BaseModel):
     @field_validator("contacts")
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if strange := sorted(given.keys() - {contact.name for contact in fields(Contacts)}):
-            raise ValueError(f"this version knows no contact {', '.join(strange)}")
+        _check_contacts(given)
         return given
 
     @field_validator("memory")
@@ -298,14 +302,55 @@ def _fits(kind: str, body: object) -> bool:
     match kind, body:
         case ((">wire" | "<wire" | ">console" | "<console"), str(text)):
             return _BYTES.fullmatch(text) is not None
-        case (("act" | "agenda" | "fault"), {"name": str(), "fields": dict()}):
+        case (("act" | "agenda"), {"name": str(name), "fields": dict(given)}):
+            return _can_be_done(name, given)
+        case "fault", {"name": str(), "fields": dict()}:
             return True
         case "lines", dict(sides):
-            return all(isinstance(levels, dict) for levels in sides.values())
+            return all(isinstance(levels, dict) and _are_levels(levels) for levels in sides.values())
         case (("pulse" | "boot"), dict()):
             return True
         case _:
             return kind == END
+
+
+def _can_be_done(name: str, given: dict[str, Any]) -> bool:
+    """Whether a replay can do this act; one of people is refused then as it was when it was recorded."""
+    match name, given:
+        case "contacts", _:
+            try:
+                _check_contacts(given)
+            except ValueError:
+                return False
+            return True
+        case ("injector", {"seed": int(), **more}) | ("clear", {"number": int(), **more}):
+            return not more
+        case "inject", {"name": str()}:
+            return True
+        case _:
+            return name not in {"injector", "clear", "inject"}
+
+
+def _are_levels(given: dict[str, Any]) -> bool:
+    return all(isinstance(level, int) for level in given.values())
+
+
+def _check_contacts(given: Mapping[str, Any]) -> None:
+    """Raise ValueError for a contact that this version does not know, or that cannot stand so."""
+    if strange := sorted(given.keys() - {contact.name for contact in fields(Contacts)}):
+        raise ValueError(f"this version knows no contact {', '.join(strange)}")
+    for name, value in given.items():
+        if name == "handpiece":
+            Handpiece(value)
+        elif name in _MEASURES:
+            _MEASURES[name].check(name, value)
+        elif name == "forced":
+            if not isinstance(value, dict) or not all(
+                line in LINES and isinstance(conducts, bool) for line, conducts in value.items()
+            ):
+                raise ValueError(f"forced = {value!r}: give contacts, and whether each conducts")
+        elif not isinstance(value, bool):
+            raise ValueError(f"{name} = {value!r}: give true or false")
 
 
 def _check_end(path: Path, number: int, lines: int, end: Event, total: str) -> None:

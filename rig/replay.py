@@ -105,10 +105,12 @@ def _act(simulator: Simulator, name: str, fields: dict[str, Any]) -> None:
         case "injector":
             Injector.of(simulator, **fields)
         case "inject":
-            Injector.of(simulator).inject(**fields)
+            Injector.of(simulator).inject_stated(fields)
         case "clear":
             injector = Injector.of(simulator)
-            injector.clear(injector.injections[fields["number"]])
+            if not 0 <= (number := fields["number"]) < len(injector.injections):
+                raise FaultError(f"injection = {number} is not known")
+            injector.clear(injector.injections[number])
         case _:
             perform(simulator, name, fields, simulator.now_us)
 

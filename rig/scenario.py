@@ -166,7 +166,7 @@ class Staged:
         self.declined: list[str] = []
         self.injector = Injector.of(simulator, seed)
         for fault in script.faults:
-            self.injector.inject(**fault)
+            self.injector.inject_stated(fault)
         for event in script.events:
             when_us = self.injector.began_us + round(event.at_s * 1e6)
             simulator.at(when_us, partial(self._do, event.do, dict(event.fields)))
@@ -228,7 +228,11 @@ class _Checked:
         if trigger is not None:
             if trigger.at_s is None and trigger.on is None:
                 self._refuse(within, "", None, "has no trigger: give at_s, or on (an event)")
-            self._in_time(within, "at_s", trigger.at_s or 0.0)
+            at_s = trigger.at_s or 0.0
+            self._in_time(within, "at_s", at_s)
+            if at_s <= self._duration_s < at_s + trigger.after_s:
+                words = f"it would come after the end: give at most {self._duration_s - at_s:g}"
+                self._refuse(within, "after_s", trigger.after_s, words)
             if trigger.for_s is not None and not kind.lasting:
                 self._refuse(within, "for_s", trigger.for_s, f"leave it out: {name} happens at once")
         names = tuple(kind.model_fields)

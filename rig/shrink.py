@@ -87,7 +87,7 @@ class Shrinker:
         shorter = replace(script, duration_s=math.ceil(at_s + AFTER_S))
         shorter = shorter.with_parts(
             tuple(one for one in shorter.events if one.at_s < shorter.duration_s),
-            tuple(one for one in shorter.faults if one.get("at_s", 0) < shorter.duration_s),
+            tuple(one for one in shorter.faults if _due_s(one) < shorter.duration_s),
         )
         return shorter if shorter.duration_s < script.duration_s and self._try(shorter) else script
 
@@ -116,6 +116,11 @@ def _without(fault: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]
     if isinstance(value, float):
         for digits in (0, 1):
             yield {**fault, name: round(value, digits)}
+
+
+def _due_s(fault: Mapping[str, Any]) -> float:
+    """When it comes at the earliest."""
+    return float(fault.get("at_s", 0)) + float(fault.get("after_s", 0))
 
 
 def _with(script: Script, parts: Sequence[Part]) -> Script:

@@ -222,7 +222,7 @@ class _Run:
     def _inject(self, simulator: Simulator) -> None:
         injector = self._injector = Injector.of(simulator, self._seed)
         for fault in self._script.faults:
-            injector.inject(**fault)
+            injector.inject_stated(fault)
 
     def _clear(self, simulator: Simulator) -> None:
         Injector.of(simulator).clear_all()

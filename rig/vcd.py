@@ -14,17 +14,38 @@ from rig.recording import Event, Recording
 from sim_device.board import Inputs, Outputs
 
 _SCOPES: Final = {"in": ("inputs", Inputs), "out": ("outputs", Outputs)}
+_LINES: Final = frozenset((side, line.name) for side, (_, board) in _SCOPES.items() for line in fields(board))
+_LIGHT: Final = ("energy_uj", "transmitted_uj", "width_ps")
 _INT_BITS: Final = 64  # the widest counter of the board
 
 
 def write_vcd(recording: Recording, out: TextIO) -> None:
-    """Write a recording as waveforms, one unit of their time axis a microsecond of the device's time."""
+    """Write a recording as waveforms, one unit of their time axis a microsecond of the device's time.
+
+    Raises ValueError, with nothing written, for lines and pulses that this version does not know.
+    """
+    _check(recording)
     start_us = recording.header.start_us
     with VCDWriter(out, "1 us", date="", version="picolase", init_timestamp=start_us) as writer:
         waves = _Waves(writer)
         for event in recording.events:
             waves.show(event)
         writer.close(recording.end_us)
+
+
+def _check(recording: Recording) -> None:
+    for number, event in enumerate(recording.events, start=2):  # the header's line is the first
+        match event:
+            case Event(kind="lines", body=body):
+                given = [(side, name) for side, levels in body.items() for name in levels]
+                strange = [f"{side}.{name}" for side, name in given if (side, name) not in _LINES]
+            case Event(kind="pulse", body=body):
+                strange = [name for name in _LIGHT if not isinstance(body.get(name), int | float)]
+            case _:
+                continue
+        if strange:
+            words = f"{event.kind} with {', '.join(strange)}, not as this version knows it"
+            raise ValueError(f"line {number} has {words}")
 
 
 class _Waves:
@@ -44,10 +65,7 @@ class _Waves:
         }
         self._boot = writer.register_var("device", "boot", "event")
         self._pulse = writer.register_var("truth", "pulse", "event")
-        self._light = {
-            name: writer.register_var("truth", name, "real", init=0.0)
-            for name in ("energy_uj", "transmitted_uj", "width_ps")
-        }
+        self._light = {name: writer.register_var("truth", name, "real", init=0.0) for name in _LIGHT}
 
     def show(self, event: Event) -> None:
         """Draw one event."""

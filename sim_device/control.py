@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -44,6 +45,7 @@ def build_app(hands: Hands) -> FastAPI:
         version=version("picolase"),
         description="Hands, faults, time, snapshots and ground truth of one simulated laser.",
         responses={"4XX": {"model": Refusal, "description": "Refused; nothing was changed."}},
+        redirect_slashes=False,  # a path with a slash too many is answered like any other that is not there
         docs_url=None,  # pages that a browser loads from somebody else: this is a socket in a laboratory
         redoc_url=None,
     )
@@ -53,16 +55,20 @@ def build_app(hands: Hands) -> FastAPI:
         place, _, name = request.url.path.strip("/").rpartition("/")
         known = ACTIONS[name].body.model_fields if place == "operator" and name in ACTIONS else ()
         told = name if request.path_params.keys().isdisjoint(("name", "number")) else place
-        return JSONResponse({"error": explain(told, list(error.errors()), known)}, status_code=422)
+        details = list(error.errors())
+        if any(isinstance(detail["input"], bytes) for detail in details):
+            words = f"{told}: the body is not called JSON: send it with Content-Type: application/json"
+            return JSONResponse({"error": words}, status_code=422)
+        return JSONResponse({"error": explain(told, details, known)}, status_code=422)
 
     @app.exception_handler(HTTPException)
     async def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
         asked = f"{request.method} {request.url.path}"
-        return JSONResponse(
-            {"error": f"{asked} is nothing that can be done here: GET /openapi.json lists what can"},
-            status_code=error.status_code,
-            headers=error.headers,
-        )
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            words = f"{asked}: the body cannot be read: no number here has so many digits, no list such depth"
+        else:
+            words = f"{asked} is nothing that can be done here: GET /openapi.json lists what can"
+        return JSONResponse({"error": words}, status_code=error.status_code, headers=error.headers)
 
     @app.exception_handler(ActionError)
     @app.exception_handler(HandError)
@@ -159,14 +165,24 @@ def _injecting(hands: Hands, name: str) -> Callable[..., Any]:
     return inject
 
 
+_EXPECTED: Final = {
+    "type": "boolean",
+    "default": True,
+    "description": "Whether a run fails in which it never really fires.",
+}
+
+
 def _fault_schema(fault: type[Fault]) -> dict[str, Any]:
-    """A fault's parameters and its trigger's fields, which stand in one table."""
+    """A fault's parameters, its trigger's fields and `expected`, which stand in one table."""
     both = [fault.model_json_schema(), Trigger.model_json_schema()]
     merged = {key: value for schema in both for key, value in schema.get("$defs", {}).items()}
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {key: value for schema in both for key, value in schema["properties"].items()},
+        "properties": {
+            **{key: value for schema in both for key, value in schema["properties"].items()},
+            "expected": _EXPECTED,
+        },
         "required": both[0].get("required", []),
         **({"$defs": merged} if merged else {}),
     }

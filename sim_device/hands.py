@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from sim_device.board import lines_of
-from sim_device.faults import Injector, clear, inject
+from sim_device.faults import Injector, clear
 from sim_device.faults.describe import describe, describe_trigger
 from sim_device.firmware.memory import NonVolatile
 from sim_device.memory import RamMemory, behind
@@ -115,9 +115,9 @@ class Hands:
         self._owner.perform(lambda simulator, now_us: perform(simulator, action, fields, now_us))
         return self.simulator.now_us
 
-    def inject(self, name: str, **given: Any) -> int:
-        """Add a fault of the catalogue with its parameters and trigger; the number of the injection."""
-        self._owner.perform(lambda simulator, _: inject(simulator, name, **given))
+    def inject(self, name: str, /, **given: Any) -> int:
+        """Add a fault of the catalogue with parameters, trigger and `expected`; the injection's number."""
+        self._owner.perform(lambda simulator, _: Injector.of(simulator).inject(name, **given))
         return len(self._injector.injections) - 1
 
     def clear(self, number: int | None = None) -> None:

@@ -24,7 +24,7 @@ class ActionError(ValueError):
 class Body(BaseModel):
     """Fields of an action that has none; base of all others."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class OnOff(Body):

@@ -20,6 +20,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from protocols import frame, messages, scpi, scpi_line, states, timing
 from protocols.faults import FAULTS, Fault
@@ -79,6 +80,24 @@ def documents() -> dict[str, str]:
     }
 
 
+_LINK: Final = f"""## Link
+
+On the line each frame is COBS-encoded and ended by a zero byte. A host sends a zero byte before its first
+frame, so that what stood on the line is no part of it; a run of more than {frame.ENCODED_MAX} bytes without
+one is none.
+
+- **Session.** Connect goes out in session 0 with a fresh nonce. The header of its Connected has the session,
+  in which all that follows travels; a frame of another is refused. The same Connect again is answered again,
+  one with another nonce opens another session.
+- **Requests** are numbered from 1 in each session. The next one is sent when the answer, which has the
+  request's number, is there. The latest number again is answered from memory and not done again, a number
+  too high is refused: the Nak tells the one that is due.
+- **Out of band** each side counts from 1 in each session; what is not later than the latest is not heard.
+  Stop is heard in any session, with any number.
+- **Nak** is sent for the first frame that was not taken, and not again until one was. It has the number 0, as
+  Connect and Connected have."""
+
+
 def interface() -> str:
     """The wire as a document."""
     return page(
@@ -101,6 +120,7 @@ def interface() -> str:
                 ("11 + length", 4, "CRC-32 over everything before it"),
             ],
         ),
+        _LINK,
         "## Messages",
         table(
             ("opcode", "message", "sender", "channel", "effect", "answer", "bytes", "meaning"),

@@ -18,7 +18,7 @@ from rig.capture import capture as tapped
 from rig.cli.files import new_file
 from rig.cli.firmware import needed
 from rig.laser import cold_laser, warm_laser
-from rig.likeness import ask_again, start_of
+from rig.likeness import ask_again, begin_like, start_of
 from rig.recording import Event, Header, Recording, RecordingError, Writer, load
 from rig.replay import Difference, check_version, compare, other_code
 from rig.replay import replay as replayed
@@ -87,7 +87,11 @@ def vcd(file: Path, out: Any) -> None:
         raise CommandFailed(Exit.FAILED, EXTRA) from error
 
     recording = _load(file)
-    write_vcd(recording, out)
+    try:
+        write_vcd(recording, out)
+    except ValueError as error:
+        text = f"{file}: {error}: draw it with picolase {recording.header.version}"
+        raise CommandFailed(Exit.BAD_INPUT, text) from error
     note(f"{out.name}: {_length_s(recording):.3f} s. Look at it: gtkwave {out.name}")
 
 
@@ -95,6 +99,8 @@ def _ask_again(capture: Recording, firmware: str, *, as_json: bool) -> None:
     start = capture.header.start if capture.header.start != "told" else start_of(capture)
     with needed():
         simulator = (warm_laser if start == "warm" else cold_laser)(capture.header.seed, firmware)
+    if start != "warm":
+        begin_like(capture, simulator)
     found = ask_again(capture, simulator)
     lines = [
         f"{one.time_us / 1e6:.6f} s {one.request}: really {one.real}, the simulator {one.simulated}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -107,13 +107,20 @@ class Injector(Observer):
                 return observer
         return cls(simulator, seed)
 
-    def inject(self, name: str, *, expected: bool = True, **given: Any) -> Injection:
+    def inject(self, name: str, /, *, expected: Any = True, **given: Any) -> Injection:
         """Add the fault of this name; `given` are its parameters and its trigger's fields.
 
         Raises FaultError, with nothing begun, for anything that is not possible.
         """
         fault, trigger = compose(name, given)
+        if not isinstance(expected, bool):
+            raise FaultError(f"{name}.expected = {expected!r}: give true or false")
         return self.add(fault, trigger, expected=expected)
+
+    def inject_stated(self, stated: Mapping[str, Any]) -> Injection:
+        """Add a fault as a scenario states it: its name is one of its fields."""
+        given = dict(stated)
+        return self.inject(given.pop("name"), **given)
 
     def add(self, fault: Fault, trigger: Trigger | None = None, *, expected: bool = True) -> Injection:
         """Add this fault; without a trigger it begins now. Raises FaultError for a time gone by."""
@@ -262,12 +269,12 @@ def fault_class(name: str) -> type[Fault]:
     raise FaultError(f"fault = {name!r} is not known: {hint}")
 
 
-def inject(simulator: Simulator, name: str, *, expected: bool = True, **given: Any) -> Injection:
-    """Add a fault to this simulator, by name, with its parameters and its trigger's fields.
+def inject(simulator: Simulator, name: str, **given: Any) -> Injection:
+    """Add a fault to this simulator, by name, with its parameters, its trigger's fields and `expected`.
 
     Without `at_s` or `on` it begins now. Raises FaultError, with nothing begun, for what is not possible.
     """
-    return Injector.of(simulator).inject(name, expected=expected, **given)
+    return Injector.of(simulator).inject(name, **given)
 
 
 def clear(simulator: Simulator, injection: Injection | None = None) -> None:

@@ -12,13 +12,13 @@ from protocols.topics import STOP, TOPICS
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "asyncapi.json"
-INSTALL_S = 240
+INSTALL_S = 600
 ERROR, WARNING = 0, 1  # severities of the parser
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.processes,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm: apt-get install nodejs npm"),
 ]
 

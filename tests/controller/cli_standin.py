@@ -127,7 +127,7 @@ class StandIn:
         """The routes that were asked for, in order."""
         return [route for route, _, _ in self.asked]
 
-    def wait_for(self, route: str, timeout_s: float = 10.0) -> None:
+    def wait_for(self, route: str, timeout_s: float = 50.0) -> None:
         """Wait until a route was asked for."""
         with self.came:
             assert self.came.wait_for(lambda: route in self.routes(), timeout_s), (

@@ -114,7 +114,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 @pytest.fixture
 def quick_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `quick`, of the Sparkplug node."""
-    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.6)
+    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 2.0)
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.05, 0.1))
     monkeypatch.setattr(sparkplug, "REBIRTH_PAUSE_S", 0.05)
 
@@ -122,7 +122,7 @@ def quick_node(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter waits than in the field, so that a test need not take the field's time."""
-    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.6)
+    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 2.0)
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.05, 0.1))
     monkeypatch.setattr(mqtt, "REFRESH_S", 0.5)
 

@@ -15,6 +15,7 @@ from controller.fanout import Fanout, Kind
 from controller.mqtt import MqttPublisher
 from controller.store.records import OutboxMessage
 from tests.controller import contract
+from tests.controller.brokers import PATIENCE_S
 
 ROOT = "laser/v1/room-1/laser-1/"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -63,7 +64,7 @@ class Watcher:
         return [payload for name, payload, _ in self.seen if name == ROOT + topic]
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -126,7 +127,7 @@ class Bench:
             yield task
         finally:
             self.publisher.stop()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE_S):
                 await task
 
 

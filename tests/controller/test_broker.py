@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "controller.broker"]
 
 
 async def test_what_is_published_arrives_and_what_is_retained_is_kept() -> None:
-    async with asyncio.timeout(20), embedded_broker() as port, aiomqtt.Client("127.0.0.1", port) as client:
+    async with asyncio.timeout(50), embedded_broker() as port, aiomqtt.Client("127.0.0.1", port) as client:
         await client.publish("a/kept", b"1", qos=1, retain=True)
         await client.subscribe("a/#", qos=1)
         await client.publish("a/live", b"2", qos=1)
@@ -31,7 +31,7 @@ async def test_what_is_published_arrives_and_what_is_retained_is_kept() -> None:
 
 
 async def test_a_client_that_sends_rubbish_or_vanishes_harms_nobody() -> None:
-    async with asyncio.timeout(20), embedded_broker() as port:
+    async with asyncio.timeout(50), embedded_broker() as port:
         for rubbish in (b"", b"\x00" * 50, b"GET / HTTP/1.1\r\n\r\n", b"\x10\x0c\x00\x04MQ", b"\xff" * 9):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(rubbish)
@@ -43,7 +43,7 @@ async def test_a_client_that_sends_rubbish_or_vanishes_harms_nobody() -> None:
 
 @pytest.mark.parametrize("last_words", [b"\xe0\x00", b""])  # DISCONNECT, and a connection that just ends
 async def test_what_was_acknowledged_arrives_though_its_publisher_left_at_once(last_words: bytes) -> None:
-    async with asyncio.timeout(20), embedded_broker() as port, aiomqtt.Client("127.0.0.1", port) as watcher:
+    async with asyncio.timeout(50), embedded_broker() as port, aiomqtt.Client("127.0.0.1", port) as watcher:
         await watcher.subscribe("a/#", qos=1)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(bytes.fromhex("100d 0004 4d515454 04 02 0000 0001 7a"))  # CONNECT as "z"
@@ -60,7 +60,7 @@ async def test_what_was_acknowledged_arrives_though_its_publisher_left_at_once(l
 
 
 async def test_the_broker_listens_on_the_loopback_interface_only() -> None:
-    async with asyncio.timeout(20), embedded_broker() as port:
+    async with asyncio.timeout(50), embedded_broker() as port:
         tables = ("/proc/net/tcp", "/proc/net/tcp6")
         listening = "".join(Path(table).read_text() for table in tables)  # noqa: ASYNC240  # no disk behind them
         ours = [line.split()[1] for line in listening.splitlines() if f":{port:04X} 00000000:0000 0A" in line]
@@ -97,7 +97,7 @@ async def test_a_missing_or_old_amqtt_comes_with_the_line_that_installs_it(
 
 @pytest.mark.processes
 async def test_the_program_tells_its_port_in_one_line_and_ends_with_its_standard_input() -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         program = await asyncio.create_subprocess_exec(
             *COMMAND, "--until-stdin-closes", stdin=-1, stdout=-1, stderr=-1
         )
@@ -121,7 +121,7 @@ async def test_the_program_tells_its_port_in_one_line_and_ends_with_its_standard
 
 @pytest.mark.processes
 async def test_the_program_ends_on_a_signal_and_says_so_by_its_status() -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         program = await asyncio.create_subprocess_exec(*COMMAND, stdin=-3, stdout=-1, stderr=-1)
         assert program.stdout is not None
         await program.stdout.readline()
@@ -137,7 +137,7 @@ def test_the_program_refuses_a_port_in_use_in_one_clear_line() -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         done = subprocess.run(
-            [*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False
+            [*COMMAND, "--port", port], capture_output=True, text=True, timeout=50, check=False
         )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: the embedded broker cannot listen on 127.0.0.1:")

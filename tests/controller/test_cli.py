@@ -304,7 +304,7 @@ def test_the_daemon_ends_in_order_and_leaves_no_socket(config: Path, picolase: P
         stopped = picolase("stop")
         assert stopped.exit_code == 4, "without a laser nobody can confirm"
         with daemon_process(config) as second:
-            _, errors = second.communicate(timeout=20)
+            _, errors = second.communicate(timeout=50)
         assert second.returncode == 1
         assert "another picolase daemon" in errors
         assert daemon.stdin is not None
@@ -312,7 +312,7 @@ def test_the_daemon_ends_in_order_and_leaves_no_socket(config: Path, picolase: P
             daemon.stdin.close()
         else:
             daemon.send_signal(signal.Signals[how])
-        assert daemon.wait(20) == 0
+        assert daemon.wait(50) == 0
     assert not (config.parent / "d.sock").exists()
     assert picolase("status").exit_code == 5
 
@@ -323,7 +323,7 @@ def test_a_daemon_whose_socket_is_taken_says_so_and_leaves_it_alone(
 ) -> None:
     config.write_text(f'[device]\nurl = "absent"\n[api]\nsocket = "{daemon.socket}"\n')
     with daemon_process(config) as second:
-        _, errors = second.communicate(timeout=20)
+        _, errors = second.communicate(timeout=50)
     assert second.returncode == 1
     assert "another daemon answers there" in errors
     daemon.answers["status"] = status()
@@ -334,6 +334,6 @@ def test_a_daemon_whose_socket_is_taken_says_so_and_leaves_it_alone(
 def test_a_daemon_that_cannot_write_its_log_says_so(config: Path) -> None:
     config.write_text('[device]\nurl = "absent"\n[log]\nfile = "nowhere/x.log"\n')
     with daemon_process(config) as run:
-        _, errors = run.communicate(timeout=20)
+        _, errors = run.communicate(timeout=50)
     assert run.returncode == 7
     assert "log.file" in errors

@@ -307,7 +307,7 @@ def test_a_signal_during_a_treatment_stops_the_laser(
             if b"READY" in line:
                 break
         os.kill(run.pid, number)
-        _, errors = run.communicate(timeout=20)
+        _, errors = run.communicate(timeout=50)
     assert run.returncode == exit_, errors
     assert b"STOP confirmed" in errors
     assert b"Traceback" not in errors

@@ -302,7 +302,7 @@ def at_a_terminal(tmp_path: Path, typed: list[str], *, interrupt: bool) -> tuple
         if interrupt:
             shown += read_until_prompt(ours)
             # One that comes between the prompt and the reading of the line is Python's to lose: press again.
-            for _ in range(20):
+            for _ in range(50):
                 os.kill(run.pid, signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     run.wait(1)
@@ -310,7 +310,7 @@ def at_a_terminal(tmp_path: Path, typed: list[str], *, interrupt: bool) -> tuple
             else:
                 run.kill()
         shown += read_to_the_end(ours)
-        code = run.wait(20)
+        code = run.wait(50)
     os.close(ours)
     return code, shown
 
@@ -318,14 +318,14 @@ def at_a_terminal(tmp_path: Path, typed: list[str], *, interrupt: bool) -> tuple
 def read_until_prompt(terminal: int) -> str:
     shown = ""
     while not re.search(r": $", shown):
-        assert select.select([terminal], [], [], 20)[0], shown
+        assert select.select([terminal], [], [], 50)[0], shown
         shown += os.read(terminal, 4096).decode()
     return shown
 
 
 def read_to_the_end(terminal: int) -> str:
     shown = ""
-    while select.select([terminal], [], [], 20)[0]:
+    while select.select([terminal], [], [], 50)[0]:
         try:
             some = os.read(terminal, 4096)
         except OSError:  # the other side is closed

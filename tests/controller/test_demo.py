@@ -1,16 +1,10 @@
-"""The demo: its children, its witnesses, its summary; and the whole of it, well and with something killed."""
+"""The demo: its children, its places, its witnesses, its summary."""
 
 import asyncio
-import contextlib
-import fcntl
 import json
 import os
-import re
-import select
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +15,7 @@ from click.testing import CliRunner
 from controller.cli.main import main
 from controller.processes import ChildEnded, Children, ended_how
 from controller.stage import make_places, write_config
-from controller.store import PulseRecord, Reader
+from controller.store import PulseRecord
 from controller.summary import Count, summarise
 from controller.witnesses import Subscriber
 
@@ -37,21 +31,13 @@ STUBBORN = (
 )
 
 
-@pytest.fixture
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No two at once, in whichever worker they run."""
-    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 # -- children
 
 
 async def start(children: Children, code: str, folder: Path, name: str = "it") -> int:
     """Start a child that runs `code`, wait until it says that it is ready, and return its process id."""
     child = await children.start(name, [sys.executable, "-c", code], folder / f"{name}.log")
-    await child.first_line(20)
+    await child.first_line(50)
     return child.pid
 
 
@@ -87,7 +73,7 @@ async def test_the_first_end_nobody_asked_for_is_told_with_its_log(tmp_path: Pat
     children = Children()
     await start(children, OBEDIENT, tmp_path, "steady")
     pid = await start(children, "import sys; print('ready'); sys.exit('the end')", tmp_path, "frail")
-    failure = await asyncio.wait_for(children.failure(), 20)
+    failure = await asyncio.wait_for(children.failure(), 50)
     assert (failure.name, failure.pid, failure.status) == ("frail", pid, 1)
     await children.end()
     assert "the end" in failure.log_tail()
@@ -99,7 +85,7 @@ async def test_a_child_that_ends_before_it_is_ready_is_an_error_at_once(tmp_path
     children = Children()
     child = await children.start("frail", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log")
     with pytest.raises(ChildEnded, match="exit status 3"):
-        await child.first_line(20)
+        await child.first_line(50)
     await children.end()
 
 
@@ -109,7 +95,7 @@ async def test_what_a_child_prints_is_in_its_log_whole(tmp_path: Path) -> None:
         "import sys; print('ready', flush=True); [print(n) for n in range(5000)]; sys.stderr.write('oh\\n')"
     )
     await start(children, code, tmp_path)
-    await asyncio.wait_for(children.failure(), 20)
+    await asyncio.wait_for(children.failure(), 50)
     await children.end()
     lines = (tmp_path / "it.log").read_text().splitlines()
     assert "oh" in lines
@@ -221,164 +207,3 @@ def test_what_is_unknown_counts_as_dose_and_not_as_measured() -> None:
     assert summary.dose_j_cm2 == pytest.approx(3.6)
     assert summary.problems == ("broken",)
     assert "not measured" in summarise(COUNTS, [], []).lines()[0]
-
-
-# -- the whole
-
-
-class Running:
-    """A demo as a process of its own, read line by line."""
-
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        self.process = process
-        self.folder = folder
-        self.lines: list[str] = []
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """Read on until a line matches."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if found := re.search(pattern, line):
-                return found
-        pytest.fail(f"{pattern!r} never came:\n{''.join(self.lines[-40:])}\n{self.errors()}")
-
-    def pid(self, name: str) -> int:
-        """The process of one of its children; read far enough first."""
-        found = next(
-            (match for line in self.lines if (match := re.search(rf"{name} is process (\d+)", line))), None
-        )
-        assert found is not None, f"{name} was not started yet"
-        return int(found[1])
-
-    def pids(self) -> list[int]:
-        """All of its children."""
-        return [self.pid(name) for name in ("the broker", "the simulated laser", "the daemon")]
-
-    def errors(self) -> str:
-        """What it printed on standard error, so far."""
-        return (self.folder / "errors").read_text()
-
-    def end(self) -> int:
-        """Read to the end and return the exit status."""
-        assert self.process.stdout is not None
-        self.lines += self.process.stdout
-        return self.process.wait(30)
-
-
-@contextlib.contextmanager
-def demo(folder: Path, *arguments: str) -> Iterator[Running]:
-    """Run the demo in `folder`."""
-    command = [sys.executable, "-m", "controller.cli", "demo", "--plan", str(PLAN), *arguments]
-    errors = (folder / "errors").open("w")
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(PLAN.parents[1])}
-    with (
-        errors,
-        subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
-            stdin=subprocess.DEVNULL,
-        ) as process,
-    ):  # fmt: skip
-        try:
-            yield Running(process, folder)
-        finally:
-            process.kill()
-
-
-def wait_until_ended(pids: list[int]) -> None:
-    """Wait until none of the processes runs, by watching them end; not all are our children."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            descriptor = os.pidfd_open(pid)
-            try:
-                assert select.select([descriptor], [], [], 20)[0], f"process {pid} still runs"
-            finally:
-                os.close(descriptor)
-
-
-def assert_nothing_is_left(running: Running) -> None:
-    """No process, no socket and no port of the demo."""
-    wait_until_ended(running.pids())
-    assert not (running.folder / "run" / "laser0").is_symlink()
-    assert list(running.folder.glob("run/*/*.sock")) == []
-
-
-@pytest.mark.slow
-@pytest.mark.processes
-@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
-@pytest.mark.timeout(180)
-def test_the_demo_carries_out_its_plan_and_all_counts_agree(tmp_path: Path) -> None:
-    with demo(tmp_path, "--json", "--speed", "300") as running:
-        status = running.end()
-    assert status == 0, running.errors()
-    summary = json.loads("".join(running.lines))
-    assert summary["agree"] is True
-    assert {count["plan"] for count in summary["counts"]} == {60}
-    assert len({count["all"] for count in summary["counts"]} - {None}) == 1
-    # The judgement of the firmware: 173 mJ +-15 %, 750 ps +-15 %; 1.80 J/cm2 a pulse.
-    assert 173.0 * 0.85 < summary["energy_mj"]["mean"] < 173.0 * 1.15
-    assert 637 < summary["width_ps"]["mean"] < 825
-    assert summary["dose_j_cm2"] == pytest.approx(
-        60 * summary["energy_mj"]["mean"] / 1000 / 0.09621, rel=1e-3
-    )
-    folder = Path(summary["folder"])
-    assert {path.name for path in folder.iterdir()} >= {
-        "picolase.toml", "picolase.db", "broker.log", "laser.log", "daemon.log", "device"
-    }  # fmt: skip
-    with Reader.open(folder / "picolase.db") as reader:
-        (session,) = reader.sessions()
-        assert session.state.value == "done"
-        assert session.delivered_pulses == len(list(reader.session_pulses(session.id))) == 60
-        assert reader.check() == []
-    assert not (tmp_path / "run" / "laser0").is_symlink()
-    assert list(folder.glob("*.sock")) == []
-    errors = running.errors()
-    assert "READY" in errors
-    assert "times as fast" in errors
-
-
-@pytest.mark.slow
-@pytest.mark.processes
-@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", ["the broker", "the simulated laser", "the daemon"])
-def test_a_killed_process_ends_the_demo_and_is_named(tmp_path: Path, name: str) -> None:
-    with demo(tmp_path, "--speed", "1000") as running:
-        running.until("state EMITTING")
-        os.kill(running.pid(name), signal.SIGKILL)
-        status = running.end()
-        assert status == 1
-        assert f"{name} (process {running.pid(name)}) ended by SIGKILL" in running.errors()
-        assert ".log" in running.errors()
-        assert "Traceback" not in running.errors()
-        assert_nothing_is_left(running)
-
-
-@pytest.mark.slow
-@pytest.mark.processes
-@pytest.mark.usefixtures("alone")  # in real time: two at once on two cores would lag
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    ("number", "moment", "status"),
-    [
-        (signal.SIGINT, "state EMITTING", 130),
-        (signal.SIGTERM, "state CALIBRATING", 143),
-        (signal.SIGTERM, "starting the daemon", 143),
-        (signal.SIGKILL, "state EMITTING", -9),
-    ],
-)
-def test_a_demo_that_is_ended_leaves_nothing_behind(
-    tmp_path: Path, number: signal.Signals, moment: str, status: int
-) -> None:
-    with demo(tmp_path, "--speed", "1000") as running:
-        running.until(moment)
-        if moment == "starting the daemon":
-            running.until("the daemon is process")
-        os.kill(running.process.pid, number)
-        assert running.end() == status
-        assert "Traceback" not in running.errors()
-        if number is signal.SIGKILL:  # the children end by themselves; each removes what it made
-            wait_until_ended(running.pids())
-        if moment == "state EMITTING" and number is not signal.SIGKILL:
-            assert any("STOP confirmed" in line for line in running.lines)
-        assert_nothing_is_left(running)

@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_made_is_told(path: Path) -> None:
 def test_a_tcp_port_in_use_is_told_and_one_that_is_free_listens() -> None:
     with listen(ApiConfig.model_construct(socket=None, host="127.0.0.1", port=0)) as first:
         port = first.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=50):
             pass
         with pytest.raises(ListenError, match=f"api.port = {port}"):
             listen(ApiConfig.model_construct(socket=None, host="127.0.0.1", port=port))

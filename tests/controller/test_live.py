@@ -368,4 +368,4 @@ async def test_an_impatient_view_ends_with_the_daemon() -> None:
 
     view = View(Console(file=io.StringIO()), Picture(0), Clock())
     with pytest.raises(NotReachable):
-        await asyncio.wait_for(follow(view, stream, lambda _: False, patient=False), 5)
+        await asyncio.wait_for(follow(view, stream, lambda _: False, patient=False), 50)

@@ -9,6 +9,7 @@ import pytest
 from controller import mqtt
 from controller.fanout import Kind
 from controller.store.errors import StoreLocked
+from tests.controller.brokers import PATIENCE_S
 from tests.controller.publishing import ROOT, STAMP, Bench, watching
 
 
@@ -66,17 +67,19 @@ async def test_state_and_birth_are_refreshed_and_an_old_state_is_marked_stale(
     broker_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt, "REFRESH_S", 0.05)
-    monkeypatch.setattr(mqtt, "STALE_S", 0.12)
+    monkeypatch.setattr(mqtt, "STALE_S", 1.0)
     bench = Bench(broker_port)
     async with watching(broker_port) as watcher, bench.running():
         bench.tell(Kind.STATE, state="standby")
         await watcher.until(lambda: any(s is not None and s["q"] == "stale" for s in watcher.of("state")))
         states = [s for s in watcher.of("state") if s]
-        assert [s["q"] for s in states] == ["sim"] * (len(states) - 1) + ["stale"]
+        told = [s["q"] for s in states]
+        assert told == sorted(told), "once stale, stale"
+        assert set(told) == {"sim", "stale"}
         assert {s["ts"] for s in states} == {STAMP["ts"]}  # it does not get younger by being told again
         assert [s["seq"] for s in states] == list(range(len(states)))
         bench.tell(Kind.STATE, state="standby")
-        await watcher.until(lambda: (watcher.of("state")[-1] or {})["q"] == "sim")
+        await watcher.until(lambda: any((s or {})["q"] == "sim" for s in watcher.of("state")[len(states) :]))
         await watcher.until_seen("status", 3)
         assert all(s and s["online"] for s in watcher.of("status"))
 
@@ -141,13 +144,11 @@ async def test_a_rate_is_kept(broker_port: int) -> None:
     loop = asyncio.get_running_loop()
     async with watching(broker_port) as watcher, bench.running():
         await watcher.until_seen("status")
-        bench.tell(Kind.TELEMETRY, n=0)
-        await watcher.until_seen("telemetry", 1)
         began_s = loop.time()
-        for n in range(1, 4):
+        for n in range(4):
             bench.tell(Kind.TELEMETRY, n=n)
             await watcher.until_seen("telemetry", n + 1)
-        assert loop.time() - began_s > 0.25  # three periods of 0.1 s, less the jitter of the first
+        assert loop.time() - began_s > 0.29  # three periods of 0.1 s, and the jitter of the timer
 
 
 async def test_the_outbox_is_emptied_in_order_with_seq_lateness_and_stamp(broker_port: int) -> None:
@@ -157,7 +158,7 @@ async def test_the_outbox_is_emptied_in_order_with_seq_lateness_and_stamp(broker
         bench.outbox.put("pulse", pulse_number=n, set_energy_mj=173.0, unknown=int(n == 7))
         bench.outbox.put("event", id=n, text="x", subject="patient 7", daemon_boot="run-0")
     async with watching(broker_port) as watcher, bench.running():
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await bench.outbox.empty.wait()
         pulses = [p for p in await watcher.until_seen("pulse", 200) if p]
         events = [e for e in await watcher.until_seen("event", 200) if e]
@@ -243,6 +244,6 @@ async def test_one_who_publishes_on_every_topic_changes_nothing(broker_port: int
                 await vandal.publish(ROOT + topic, b'"rubbish"', qos=1)
         bench.outbox.put("pulse", pulse_number=1)
         bench.tell(Kind.PULSE)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await bench.outbox.empty.wait()
         assert bench.publisher.health.connected

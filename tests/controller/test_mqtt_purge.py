@@ -10,7 +10,6 @@ import aiomqtt
 import pytest
 from click.testing import CliRunner, Result
 
-from controller import mqtt_purge
 from controller.cli.main import main
 from controller.fanout import Kind
 from tests.controller.brokers import PATIENCE_S, ROOT, Broker, Daemon, Mosquitto, watching, without_mosquitto
@@ -21,11 +20,6 @@ BIRTH = {"online": True, "boot": "x", "seq": 0, "ts": "2026-03-01T12:00:00.00000
 DISCOVERY = "homeassistant/device/picolase_room-1_laser-1/config"
 
 
-@pytest.fixture(autouse=True)
-def briefly_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_purge, "QUIET_S", 0.25)
-
-
 async def purge(folder: Path, port: int, *arguments: str, device: str = "laser-1", more: str = "") -> Result:
     config = folder / "picolase.toml"
     config.write_text(f'[device]\nurl = "/dev/null"\n[mqtt]\nhost = "127.0.0.1"\nport = {port}\n{more}')
@@ -33,14 +27,15 @@ async def purge(folder: Path, port: int, *arguments: str, device: str = "laser-1
     return await asyncio.to_thread(CliRunner().invoke, main, command)
 
 
-async def retained(port: int) -> set[str]:
-    """What one who comes now is given, all of it once the marker has come."""
-    async with aiomqtt.Client("127.0.0.1", port) as marking:
-        await marking.publish("zz-marker", b"{}", qos=1, retain=True)
+async def assert_retained(port: int, names: set[str]) -> None:
+    """One who comes now is given these; and no others in the time that a later message takes, and more."""
     async with watching(port) as watcher:
+        await watcher.until(lambda: {name for name, _ in watcher.seen} >= names)
+        async with aiomqtt.Client("127.0.0.1", port) as marking:
+            await marking.publish("zz-marker", b"{}", qos=1)
         await watcher.until(lambda: any(name == "zz-marker" for name, _ in watcher.seen))
-        await asyncio.sleep(0.2)  # the marker need not be the last one
-        return {name for name, payload in watcher.seen if payload is not None} - {"zz-marker"}
+        await asyncio.sleep(0.2)  # MQTT does not say that it is the last one
+        assert {name for name, payload in watcher.seen if payload is not None} - {"zz-marker"} == names
 
 
 async def lived(port: int, *, ended: bool = True) -> None:
@@ -66,7 +61,7 @@ async def test_a_retired_laser_leaves_nothing_and_its_neighbour_everything(
     broker: Broker, tmp_path: Path
 ) -> None:
     await lived(broker.port)
-    assert await retained(broker.port) == OWN | NEIGHBOUR | {DISCOVERY}
+    await assert_retained(broker.port, OWN | NEIGHBOUR | {DISCOVERY})
     result = await purge(tmp_path, broker.port, "--json")
     assert result.exit_code == 0, result.output
     told: dict[str, Any] = json.loads(result.stdout)
@@ -74,7 +69,7 @@ async def test_a_retired_laser_leaves_nothing_and_its_neighbour_everything(
         **{"site": "room-1", "device": "laser-1", "online": False, "refused": False, "left": []},
         "cleared": sorted(OWN | {DISCOVERY}),
     }
-    assert await retained(broker.port) == NEIGHBOUR
+    await assert_retained(broker.port, NEIGHBOUR)
     again = await purge(tmp_path, broker.port)
     assert (again.exit_code, again.stdout) == (0, "")
     assert "Nothing was retained" in again.stderr
@@ -84,17 +79,18 @@ async def test_one_that_says_it_is_online_is_left_alone_unless_that_is_said_too(
     broker: Broker, tmp_path: Path
 ) -> None:
     await lived(broker.port, ended=False)
-    before = await retained(broker.port)
+    before = OWN | NEIGHBOUR | {DISCOVERY}
+    await assert_retained(broker.port, before)
     refused = await purge(tmp_path, broker.port, "--json")
     assert refused.exit_code == 3
     assert json.loads(refused.stdout)["refused"] is True
     assert json.loads(refused.stdout)["cleared"] == []
     assert "--even-online" in refused.stderr
-    assert await retained(broker.port) == before
+    await assert_retained(broker.port, before)
     forced = await purge(tmp_path, broker.port, "--even-online")
     assert forced.exit_code == 0, forced.output
     assert set(forced.stdout.split()) == OWN | {DISCOVERY}
-    assert await retained(broker.port) == NEIGHBOUR
+    await assert_retained(broker.port, NEIGHBOUR)
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 300])
@@ -110,7 +106,7 @@ async def test_however_many_there_are_they_go(count: int, tmp_path: Path) -> Non
                 await laser.publish(f"{ROOT}alarm/n-{n}", b"{}", qos=1, retain=True)
         result = await purge(tmp_path, broker.port, "--json")
         assert len(json.loads(result.stdout)["cleared"]) == count
-        assert await retained(broker.port) == set()
+        await assert_retained(broker.port, set())
     finally:
         await broker.kill()
 

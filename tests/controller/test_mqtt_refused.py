@@ -14,6 +14,7 @@ from controller import mqtt, mqtt_tries
 from controller.config import MqttConfig
 from controller.fanout import Kind
 from controller.mqtt_link import LinkTrouble, read_secrets
+from tests.controller.brokers import PATIENCE_S
 from tests.controller.publishing import ROOT, STAMP, Bench, told, watching
 
 
@@ -43,8 +44,8 @@ class FakeBroker:
         self._hang_up = hang_up
         self._news = asyncio.Event()
 
-    async def until(self, true: Callable[[], bool], within_s: float) -> None:
-        async with asyncio.timeout(within_s):
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -89,14 +90,15 @@ async def faked(broker: FakeBroker) -> AsyncIterator[int]:
 async def test_a_message_without_its_acknowledgement_is_published_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.2)
+    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 2.0)
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt, "REFRESH_S", 1_000.0)  # which would notice, too
     broker = FakeBroker(swallow="pulse")
     async with faked(broker) as port:
         bench = Bench(port, version="3.1.1")
         for n in range(3):
             bench.outbox.put("pulse", pulse_number=n)
-        async with bench.running(), asyncio.timeout(4.5):  # before a refresh could notice
+        async with bench.running(), asyncio.timeout(PATIENCE_S):
             await bench.outbox.empty.wait()
     assert [topics.count("pulse") for topics in broker.got] == [3, 1]
 
@@ -113,7 +115,7 @@ async def test_a_lost_connection_is_noticed_at_once_and_all_that_is_retained_com
         bench.tell(Kind.ABOUT, serial="PL-1")
         bench.fanout.tell(Kind.ALARMS, {"door": {**STAMP, "text": "door opened"}})
         async with bench.running():
-            await broker.until(lambda: len(broker.got) > 1 and "status" in broker.got[1], within_s=10)
+            await broker.until(lambda: len(broker.got) > 1 and "status" in broker.got[1])
             # The first birth was not acknowledged, so that none of what came with it counts as done.
             assert broker.got[1] == broker.got[0] == ["about", "state", "alarm/door", "alarm/estop", "status"]
 
@@ -123,15 +125,15 @@ async def test_what_the_broker_knows_as_cleared_is_not_cleared_again_after_a_rec
 ) -> None:
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     monkeypatch.setattr(mqtt, "REFRESH_S", 0.05)
-    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.2)
+    monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 2.0)
     broker = FakeBroker(swallow="pulse")
     async with faked(broker) as port:
         bench = Bench(port, version="3.1.1")
         async with bench.running():
-            await broker.until(lambda: bool(broker.got) and broker.got[0].count("status") > 1, within_s=10)
+            await broker.until(lambda: bool(broker.got) and broker.got[0].count("status") > 1)
             bench.outbox.put("pulse", pulse_number=1)
             bench.tell(Kind.PULSE)
-            await broker.until(lambda: len(broker.got) > 1 and "status" in broker.got[1], within_s=10)
+            await broker.until(lambda: len(broker.got) > 1 and "status" in broker.got[1])
     assert "alarm/door" in broker.got[0]
     assert not [topic for topic in broker.got[1] if topic.startswith("alarm")]
 
@@ -147,7 +149,7 @@ async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_wa
 ) -> None:
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     caplog.set_level(logging.DEBUG, "controller.mqtt")
-    async with answering(bytes([0x20, 2, 0, code])) as (port, clients), asyncio.timeout(15):
+    async with answering(bytes([0x20, 2, 0, code])) as (port, clients), asyncio.timeout(PATIENCE_S):
         bench = Bench(port, version="3.1.1")
         async with bench.running():
             for _ in range(4):
@@ -164,7 +166,7 @@ async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_wa
 
 async def test_a_broker_that_cannot_be_trusted_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
-    async with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as (port, clients), asyncio.timeout(15):
+    async with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as (port, clients), asyncio.timeout(PATIENCE_S):
         bench = Bench(port, tls=True, version="3.1.1")
         async with bench.running():
             await clients.acquire()
@@ -182,7 +184,7 @@ async def test_a_broker_that_is_absent_is_told_apart_and_does_not_hinder_the_end
     caplog.set_level(logging.DEBUG, "controller.mqtt")
     bench = Bench(port, version="3.1.1")
     bench.outbox.put("pulse", pulse_number=1)
-    async with bench.running(), asyncio.timeout(15):
+    async with bench.running(), asyncio.timeout(PATIENCE_S):
         await until_told(caplog, 3)
     (first, text), *repeats = told(caplog)
     assert first == "WARNING"
@@ -196,7 +198,7 @@ async def test_a_server_that_never_answers_is_left_without_a_trace(
 ) -> None:
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.1)
     monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
-    async with answering(b"") as (port, clients), asyncio.timeout(15):
+    async with answering(b"") as (port, clients), asyncio.timeout(PATIENCE_S):
         bench = Bench(port, version="3.1.1")
         async with bench.running():
             for _ in range(3):
@@ -218,7 +220,7 @@ async def test_cancelled_while_it_connects_it_leaves_no_socket_open(monkeypatch:
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, asyncio.timeout(15):
+    async with server, asyncio.timeout(PATIENCE_S):
         task = asyncio.create_task(Bench(server.sockets[0].getsockname()[1]).publisher.run())
         await greeted.wait()
         task.cancel()
@@ -234,7 +236,7 @@ async def test_files_that_cannot_be_used_are_named_and_tried_again(
     file = tmp_path / "mqtt.password"
     bench = Bench(broker_port, username="laser", password_file=file)
     async with watching(broker_port) as watcher, bench.running():
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await until_told(caplog, 1)
         assert "[mqtt] cannot be used" in told(caplog)[0][1]
         assert str(file) in told(caplog)[0][1]

@@ -114,7 +114,7 @@ def test_the_documents_tell_of_every_refusal() -> None:
             assert "422" not in told, f"{label}: not in the form that FastAPI would give it"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
 @pytest.mark.parametrize(
     "role", [None, Role.VIEWER, Role.OPERATOR], ids=lambda role: role.value if role else "nobody"
@@ -142,7 +142,7 @@ def test_the_daemon_answers_as_its_document_says(
         try_all(conforms, cases, examples_each())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
 def test_the_control_channel_answers_as_its_document_says(simulator: Served, mode: GenerationMode) -> None:
     def conforms(case: Any) -> None:

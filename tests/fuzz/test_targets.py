@@ -87,7 +87,7 @@ def test_the_corpus_holds_nothing_but_targets() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 240)
+@pytest.mark.timeout(SECONDS + 900)
 @pytest.mark.parametrize("name", [name for name in NAMES if LONG or name.values[0] not in SLOW_TO_BEGIN])
 def test_each_target_keeps_its_promise_where_coverage_leads(name: str, tmp_path: Path) -> None:
     pytest.importorskip(

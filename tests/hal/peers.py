@@ -8,7 +8,7 @@ from hal.errors import PortError
 from hal.port import Port
 from hal.ports import open_port
 
-PATIENCE_S = 10  # how long an event may take on a slow shared core; nothing waits that long in vain
+PATIENCE_S = 50  # how long an event may take on a slow shared core; nothing waits that long in vain
 
 
 class Heard:

@@ -131,13 +131,17 @@ class TcpRelay:
         self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def close(self) -> None:
-        """Refuse everybody, and reset who is connected."""
+    def cut(self) -> None:
+        """Refuse everybody from this moment on, and reset who is connected."""
         if self._server is not None:
             self._server.close()
             self._server = None
         for writer in self._writers:
             writer.transport.abort()
+
+    async def close(self) -> None:
+        """Cut it, and wait until nobody is on it any more."""
+        self.cut()
         if self._lines:
             await asyncio.wait(self._lines)
 

@@ -13,7 +13,7 @@ from controller.stage import PYTHON
 from tests.processes.judge import running
 from tests.processes.rig import Rig, plan
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def picolase(rig: Rig, *arguments: str) -> tuple[int, Any]:

@@ -10,6 +10,7 @@ import os
 import signal
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from controller.processes import Child
@@ -17,9 +18,9 @@ from controller.stage import PYTHON
 from controller.witnesses import Subscriber, WitnessError
 from tests.processes.judge import running
 from tests.processes.lines import TcpRelay
-from tests.processes.rig import START_S, Rig, plan
+from tests.processes.rig import START_S, TRIES, Rig, plan
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SERIES = 10
 PERIOD_US = 200_000
@@ -49,7 +50,12 @@ class Broker:
         await self.line.open()
 
     async def kill(self) -> None:
-        """`kill -9`; from then on the daemon is refused."""
+        """`kill -9`; from then on the daemon is refused.
+
+        Its line is cut a moment before, so that the witness has heard whatever the broker took over from it.
+        """
+        await self.line.close()
+        await self._witness_is_up_to_date()
         os.kill(running(self._child).pid, signal.SIGKILL)
         await self.end()
 
@@ -61,6 +67,16 @@ class Broker:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(running(self._child).pid, number)
+
+    async def _witness_is_up_to_date(self) -> None:
+        """What the broker took in, it has handed on: in their order, so that a last word comes last."""
+        last = self.witness.topic + "/last"
+        before = self.witness.messages[last]
+        async with asyncio.timeout(START_S), aiomqtt.Client("127.0.0.1", self.line.target) as client:
+            await client.publish(last, b"{}", qos=1)
+            while self.witness.messages[last] == before:
+                self.witness.heard.clear()
+                await self.witness.heard.wait()
 
     async def _listen(self, port: int) -> None:
         with contextlib.suppress(WitnessError):
@@ -75,33 +91,15 @@ async def test_the_broker_is_refused_then_killed_then_frozen_while_the_laser_fir
     rig.mqtt_port = free_port
     earlier = len(rig.records())
     await rig.start()
-    session = await rig.begin(plan(SERIES, SERIES, SERIES))
-    assert (await rig.client.status())["mqtt"]["state"] == "down"
-
-    await rig.arm()
-    await rig.fire()  # nobody listens at the broker's port
-    await broker.start()
-    await rig.until("the broker is reached", lambda now: now["mqtt"]["state"] == "up", 30)
-    await rig.until("a permit", lambda now: bool(now["laser"]["permit_pulses_left"]))
-    await rig.foot("press")
-    await rig.pulses_given(SERIES + 3)
-    await broker.kill()
-    await rig.pulses_given(2 * SERIES)
-    await rig.foot("release")
-    await broker.start()
-    await rig.until("the broker is reached again", lambda now: now["mqtt"]["state"] == "up", 30)
-    await rig.until("a permit", lambda now: bool(now["laser"]["permit_pulses_left"]))
-    await rig.foot("press")
-    await rig.pulses_given(2 * SERIES + 3)
-    broker.signal(signal.SIGSTOP)
-    await rig.pulses_given(3 * SERIES)
-    await rig.foot("release")
-    await rig.ended(session)
-    broker.signal(signal.SIGCONT)
-
-    assert rig.session(session).state.value == "done"
-    times_us = (await rig.truth()).times_us
-    assert len(times_us) == 3 * SERIES
+    for _ in range(TRIES):
+        late = rig.late
+        times_us = await _through_three_series(rig, broker)
+        if rig.late == late:
+            break
+        await broker.kill()
+        await rig.until_standby()
+    else:
+        pytest.fail("not once did it fire through all that")
     for series in (times_us[at : at + SERIES] for at in range(0, len(times_us), SERIES)):
         for before_us, after_us in itertools.pairwise(series):
             assert abs(after_us - before_us - PERIOD_US) <= JITTER_US
@@ -113,7 +111,39 @@ async def test_the_broker_is_refused_then_killed_then_frozen_while_the_laser_fir
         return sorted(broker.witness.pulses.values()) == given
 
     try:
-        await rig.wait("every pulse is published", all_published, lambda: str(broker.witness.pulses), 40)
+        await rig.wait("every pulse is published", all_published, lambda: str(broker.witness.pulses))
         assert broker.witness.unreadable == 0
     finally:
         await broker.end()
+
+
+async def _through_three_series(rig: Rig, broker: Broker) -> tuple[int, ...]:
+    """A whole session with a broker that is absent, comes, is killed, comes again and freezes: its pulses."""
+    given = (await rig.truth()).aperture
+    session = await rig.begin(plan(SERIES, SERIES, SERIES))
+    await rig.until("nobody listens at the broker's port", lambda now: now["mqtt"]["state"] == "down")
+    await rig.arm()
+    await rig.fire()
+    await broker.start()
+    await rig.until("the broker is reached", lambda now: now["mqtt"]["state"] == "up")
+    await rig.permit()
+    await rig.foot("press")
+    await rig.pulses_given(given + SERIES + 3)
+    await broker.kill()
+    await rig.pulses_given(given + 2 * SERIES)
+    await rig.foot("release")
+    await broker.start()
+    await rig.until("the broker is reached again", lambda now: now["mqtt"]["state"] == "up")
+    await rig.permit()
+    await rig.foot("press")
+    await rig.pulses_given(given + 2 * SERIES + 3)
+    broker.signal(signal.SIGSTOP)
+    try:
+        await rig.pulses_given(given + 3 * SERIES)
+        await rig.foot("release")
+        assert await rig.ended(session) == "done"
+    finally:
+        broker.signal(signal.SIGCONT)
+    times_us = (await rig.truth()).times_us[-3 * SERIES :]
+    assert (await rig.truth()).aperture - given == len(times_us) == 3 * SERIES
+    return times_us

@@ -13,9 +13,10 @@ from tests.processes.judge import ARMED, back_to_standby, emission_ends, lit, ru
 from tests.processes.rig import STOP_US, Rig, plan
 from tests.processes.status import latched, state
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SERIES = 10
+# Of these sessions each press gives one series at the most, however slow the machine, and one is left.
 PULSES_US = 1_000_000  # a moment up to five pulses after the press
 
 
@@ -35,7 +36,7 @@ async def test_the_daemon_is_killed_at_twelve_random_moments_of_a_series(
     ends_ms = []
     await rig.start()
     lit_before = lit(rig.records())
-    session = await rig.begin(plan(*[SERIES] * 6))
+    session = await rig.begin(plan(*[SERIES] * 13))
     for _ in range(12):
         await to_the_brink(rig, chance)
         truth, at_us = await emission_ends(rig, lambda: rig.signal(signal.SIGKILL))
@@ -50,8 +51,8 @@ async def test_the_daemon_is_killed_at_twelve_random_moments_of_a_series(
     await rig.arm()
     await rig.finish(session)
     done = rig.session(session)
-    assert (done.state.value, done.delivered_pulses, done.unknown_pulses) == ("done", 6 * SERIES, 0)
-    assert (await rig.truth()).aperture == 6 * SERIES
+    assert (done.state.value, done.delivered_pulses, done.unknown_pulses) == ("done", 13 * SERIES, 0)
+    assert (await rig.truth()).aperture == 13 * SERIES
     await rig.balanced()
     record_property("last_pulse_after_the_kill_ms", ends_ms)
 
@@ -59,7 +60,7 @@ async def test_the_daemon_is_killed_at_twelve_random_moments_of_a_series(
 async def test_the_laser_is_killed_at_six_random_moments_of_a_series(rig: Rig) -> None:
     chance = random.Random(2)
     await rig.start()
-    session = await rig.begin(plan(*[SERIES] * 4))
+    session = await rig.begin(plan(*[SERIES] * 7))
     before = rig.records()
     for _ in range(6):
         await to_the_brink(rig, chance)
@@ -74,7 +75,7 @@ async def test_the_laser_is_killed_at_six_random_moments_of_a_series(rig: Rig) -
 async def test_laser_and_daemon_are_killed_at_once_at_six_random_moments_of_a_series(rig: Rig) -> None:
     chance = random.Random(3)
     await rig.start()
-    session = await rig.begin(plan(*[SERIES] * 4))
+    session = await rig.begin(plan(*[SERIES] * 7))
     before = rig.records()
     for number in range(6):
         await to_the_brink(rig, chance)
@@ -94,7 +95,7 @@ async def test_laser_and_daemon_are_killed_at_once_at_six_random_moments_of_a_se
 async def test_the_power_of_the_laser_is_cut_at_six_random_moments_of_a_series(rig: Rig) -> None:
     chance = random.Random(4)
     await rig.start()
-    session = await rig.begin(plan(*[SERIES] * 4))
+    session = await rig.begin(plan(*[SERIES] * 7))
     before, lit_before = rig.records(), lit(rig.records())
     for cut in range(1, 7):
         await to_the_brink(rig, chance)
@@ -115,7 +116,7 @@ async def _after_power_loss(
     rig: Rig, session_id: str, before: Sequence[PulseRecord], seen: int
 ) -> list[PulseRecord]:
     """All records, once the books are closed again; `seen` pulses of light are known to have been given."""
-    await rig.until("self-test and warm-up are over", lambda now: state(now) in {"standby", "fault"}, 30)
+    await rig.until("self-test and warm-up are over", lambda now: state(now) in {"standby", "fault"})
     records = await rig.balanced()
     new = records[len(before) :]
     assert unknown(new) <= 1, "a loss of power hides one pulse at most"
@@ -139,7 +140,7 @@ async def _finish_in_full(rig: Rig, session_id: str) -> None:
 @pytest.mark.shows("REQ-032", "HZ-024", "HZ-035")
 async def test_a_stopped_daemon_goes_on_as_after_a_trip(rig: Rig) -> None:
     await rig.start()
-    session = await rig.begin(plan(SERIES))
+    session = await rig.begin(plan(*[SERIES] * 3))
     for _ in range(2):
         await rig.arm()
         await rig.foot("press")

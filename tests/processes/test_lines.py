@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import serial
@@ -16,7 +15,7 @@ from tests.processes.lines import relay, tcp_relay, thief
 from tests.processes.rig import Rig, plan
 from tests.processes.status import latched, permitted, state
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SERIES = 8
 
@@ -32,7 +31,10 @@ async def firing(rig: Rig) -> None:
 async def lost_and_found(
     rig: Rig, session: str, cut: Callable[[], object], mend: Callable[[], object]
 ) -> None:
-    """Cut the line in mid-series: emission ends; once it is mended everything is recorded, and goes on."""
+    """Cut the line in mid-series: emission ends; once it is mended everything is recorded, and goes on.
+
+    The session has two series, so that it is not done before, however slow the machine.
+    """
     await firing(rig)
     truth, _ = await emission_ends(rig, cut)
     await rig.until("the loss is noticed", lambda now: now["link"]["state"] != "up")
@@ -44,7 +46,7 @@ async def lost_and_found(
     assert (await rig.truth()).aperture == truth.aperture
     await rig.arm()
     await rig.finish(session)
-    assert (await rig.truth()).aperture == SERIES
+    assert (await rig.truth()).aperture == 2 * SERIES
 
 
 @pytest.mark.shows("HZ-034")
@@ -53,7 +55,7 @@ async def test_the_pseudo_terminal_is_closed_in_mid_series_and_comes_back_under_
     rig.url = str(rig.folder / "cable")
     with relay(rig.port, rig.folder / "cable") as cable:
         await rig.start_under_daemon()
-        session = await rig.begin(plan(SERIES))
+        session = await rig.begin(plan(SERIES, SERIES))
         await lost_and_found(rig, session, cable.end.close, cable.end.open)
 
 
@@ -63,6 +65,7 @@ async def test_the_name_of_the_port_is_unlinked_in_mid_series_and_nothing_else_h
     await firing(rig)
     name = os.readlink(rig.port)
     rig.port.unlink()
+    await rig.pulses_given(SERIES)
     await rig.ended(session)
     rig.port.symlink_to(name)
     assert rig.session(session).state.value == "done"
@@ -76,14 +79,10 @@ async def test_a_tcp_connection_is_reset_in_mid_series(rig: Rig) -> None:
     async with tcp_relay(int(found[1])) as line:
         rig.url = f"socket://127.0.0.1:{line.port}"
         await rig.start_under_daemon()
-        session = await rig.begin(plan(SERIES))
-        tasks: list[asyncio.Task[None]] = []
-
-        def later(work: Coroutine[Any, Any, None]) -> None:
-            tasks.append(asyncio.create_task(work))
-
-        await lost_and_found(rig, session, lambda: later(line.close()), lambda: later(line.open()))
-        await asyncio.gather(*tasks)
+        session = await rig.begin(plan(SERIES, SERIES))
+        mending: list[asyncio.Task[None]] = []
+        await lost_and_found(rig, session, line.cut, lambda: mending.append(asyncio.create_task(line.open())))
+        await asyncio.gather(*mending)
 
 
 @pytest.mark.shows("HZ-034")
@@ -94,7 +93,7 @@ async def test_a_tcp_line_falls_silent_in_mid_series_without_closing(rig: Rig) -
     async with tcp_relay(int(found[1])) as line:
         rig.url = f"socket://127.0.0.1:{line.port}"
         await rig.start_under_daemon()
-        session = await rig.begin(plan(SERIES))
+        session = await rig.begin(plan(SERIES, SERIES))
         await lost_and_found(
             rig, session, lambda: setattr(line, "silent", True), lambda: setattr(line, "silent", False)
         )
@@ -106,6 +105,7 @@ async def test_a_terminal_that_asks_for_the_port_is_told_that_it_is_busy(rig: Ri
     await firing(rig)
     with pytest.raises(serial.SerialException, match=r"(?i)exclusively lock|busy"):
         serial.Serial(str(rig.port), exclusive=True)
+    await rig.pulses_given(SERIES)
     assert await rig.ended(session) == "done"
 
 

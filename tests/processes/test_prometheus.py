@@ -19,7 +19,7 @@ from tests.controller.promtool import PROMETHEUS, without_promtool
 from tests.processes.judge import running
 from tests.processes.rig import START_S, Rig, plan
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120), without_promtool]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600), without_promtool]
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 PULSES = 10

@@ -27,7 +27,7 @@ def test_a_scenario_that_was_interrupted_is_no_success(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert "serves" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    told, said = process.communicate(timeout=30)
+    told, said = process.communicate(timeout=50)
     assert process.returncode == 130
     assert "interlock-open" in told
     assert "ended before its time" in said

@@ -20,7 +20,7 @@ from controller.store import Reader
 from tests.processes.rig import Rig
 from tests.processes.status import state
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 REFUSED, BAD_INPUT = 3, 7
 

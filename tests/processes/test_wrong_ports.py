@@ -24,7 +24,7 @@ from tests.processes.lines import far_end, relay
 from tests.processes.rig import Rig, plan
 from tests.processes.status import Status, state
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 CPU_MAX = 0.5  # of one core, while the line talks at full speed
 
@@ -32,7 +32,7 @@ CPU_MAX = 0.5  # of one core, while the line talks at full speed
 def told(rig: Rig) -> str:
     """What a person reads who runs `picolase status`."""
     command = [*PYTHON, "controller.cli", "status", "--config", str(rig.config)]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert shown.returncode == 0, shown.stderr
     return " ".join(shown.stdout.split())
 
@@ -43,12 +43,11 @@ def cpu_s(child: Child) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def explains(rig: Rig, pattern: str, limit_s: float = 15.0) -> Status:
+async def explains(rig: Rig, pattern: str) -> Status:
     """The daemon lives, says why there is no laser, and the command line and the log say the same."""
     now = await rig.until(
         f"link.reason like {pattern!r}",
         lambda now: bool(re.search(pattern, now["link"]["reason"])) and now["link"]["state"] == "down",
-        limit_s,
     )
     assert re.search(pattern, await asyncio.to_thread(told, rig)), "`picolase status` does not say it"
     assert re.search(pattern, rig.log()), "the log does not say it"

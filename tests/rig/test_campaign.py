@@ -330,7 +330,7 @@ def scenario(tmp_path: Path) -> Path:
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_the_command_runs_reports_continues_and_merges(tmp_path: Path, scenario: Path) -> None:
     out = tmp_path / "out"
     given = ("--scenario", str(scenario), "--calm", "--json", "--workers", "2")
@@ -355,7 +355,7 @@ def test_the_command_runs_reports_continues_and_merges(tmp_path: Path, scenario:
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")  # Dask and its event loop have much to say at their end
 def test_the_command_runs_on_a_dask_cluster(tmp_path: Path, scenario: Path) -> None:
     with cluster() as found:

@@ -140,21 +140,21 @@ if __name__ == "__main__":
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_the_process_they_work_for(tmp_path: Path, number: signal.Signals) -> None:
     with staying(tmp_path) as process:
         process.send_signal(number)
-        process.communicate(timeout=30)  # the end of its output: nobody holds the other end any more
+        process.communicate(timeout=50)  # the end of its output: nobody holds the other end any more
         assert process.returncode == -number
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_ctrl_c_ends_what_is_under_way_at_once(tmp_path: Path) -> None:
     with staying(tmp_path) as process:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=50)
         assert process.returncode == -signal.SIGINT
         assert said.rstrip().endswith("KeyboardInterrupt")
         assert "SpawnProcess" not in said  # workers have nothing to say

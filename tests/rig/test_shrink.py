@@ -64,3 +64,16 @@ def test_it_gives_up_after_so_many_runs() -> None:
     least = shrinker.shrink(Script("many", 60.0, "", events=events))
     assert len(least.events) > 300
     assert shrinker.runs <= 302
+
+
+def test_what_would_come_after_the_new_end_goes_with_it() -> None:
+    late = {"name": "late", "at_s": 2.0, "after_s": 9.0}
+    script = Script("late", 60.0, "", faults=(late, {"name": "early", "at_s": 1.0}))
+
+    def fails(script: Script) -> float | None:
+        return (
+            3.0 if "early" in names(script) and ("late" in names(script)) is (script.duration_s > 5) else None
+        )
+
+    least = Shrinker(fails).shrink(script)
+    assert (least.duration_s, names(least)) == (4, {"early"})

@@ -134,7 +134,7 @@ def test_a_loop_in_which_time_stands_still_is_a_violation(monkeypatch: pytest.Mo
 # -- scenario files
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.slow
 def test_the_nominal_scenario_is_ten_minutes_of_lasing_at_10_hz() -> None:
     scenario = read_scenario(SCENARIOS / "nominal-10hz.toml")

@@ -96,7 +96,7 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.mark.filterwarnings("ignore")  # Dask and its event loop complain of killed workers in many ways
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_dask_does_everything_although_a_worker_is_killed(tmp_path: Path) -> None:
     began = tmp_path / "began"
     os.mkfifo(began)

@@ -45,7 +45,7 @@ def space_of(family: str) -> tuple[SupervisorSpace, Space]:
     return _SPACES[family]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_reachable_state_keeps_every_promise_and_has_a_way_back_to_arming(family: str) -> None:
     machine, space = space_of(family)
@@ -57,7 +57,7 @@ def test_every_reachable_state_keeps_every_promise_and_has_a_way_back_to_arming(
     assert bool(ends) is (family == "record")  # a task that ended
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_states_of_one_class_lead_to_the_same_classes(family: str) -> None:
     machine, space = space_of(family)

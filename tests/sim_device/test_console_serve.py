@@ -53,7 +53,7 @@ async def running() -> AsyncIterator[Pump]:
 @contextlib.asynccontextmanager
 async def terminal(path: Path) -> AsyncIterator[serial.Serial]:
     async with running() as pump:
-        with serve_pty(pump.console, path), serial.Serial(str(path), 115_200, timeout=10) as port:
+        with serve_pty(pump.console, path), serial.Serial(str(path), 115_200, timeout=50) as port:
             yield port
 
 
@@ -110,7 +110,7 @@ async def test_the_console_survives_closing_and_opening(tmp_path: Path) -> None:
     async with running() as pump:
         with serve_pty(pump.console, tmp_path / "console"):
             for _ in range(3):
-                with serial.Serial(str(tmp_path / "console"), timeout=10) as port:
+                with serial.Serial(str(tmp_path / "console"), timeout=50) as port:
                     port.write(b"*IDN?\n")
                     assert await lines(port, 1) == [IDENTITY]
 
@@ -121,7 +121,7 @@ async def test_nothing_of_the_console_is_on_the_binary_port(tmp_path: Path) -> N
         pump.wire.clients.append(heard.extend)
         with (
             serve_pty(pump.console, tmp_path / "console"),
-            serial.Serial(str(tmp_path / "console"), timeout=10) as port,
+            serial.Serial(str(tmp_path / "console"), timeout=50) as port,
         ):
             port.write(b"*IDN?\nABOR\n*OPC?\n")
             assert await lines(port, 2) == [IDENTITY, b"1\n"]
@@ -169,7 +169,7 @@ def simulator(tmp_path: Path, console: str) -> Iterator[str]:
         try:
             assert process.stdout is not None
             yield process.stdout.readline()
-            process.communicate(timeout=10)
+            process.communicate(timeout=50)
             assert process.returncode == 0
         finally:
             process.kill()
@@ -181,7 +181,7 @@ def test_the_process_serves_its_console_on_tcp(tmp_path: Path) -> None:
     with simulator(tmp_path, "tcp://127.0.0.1:0") as said:
         found = re.search(r"console tcp://127\.0\.0\.1:(\d+)", said)
         assert found, said
-        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=50) as client:
             client.sendall(b"*IDN?\nSTAT:LAS?\n")
             with client.makefile("rb") as answers:
                 assert [answers.readline(), answers.readline()] == [IDENTITY, b"OFF\n"]
@@ -193,7 +193,7 @@ def test_the_process_serves_its_console_on_a_second_pty(tmp_path: Path, prefix: 
     path = tmp_path / "console"
     with simulator(tmp_path, f"{prefix}{path}") as said:
         assert f"console {path};" in said
-        with serial.Serial(str(path), timeout=10) as port:
+        with serial.Serial(str(path), timeout=50) as port:
             port.write(b"*IDN?\n")
             assert port.readline() == IDENTITY
 

@@ -53,7 +53,7 @@ def test_the_process_says_what_it_serves_and_leaves_nothing_behind(
             assert word in line
         assert control.stat().st_mode & 0o777 == 0o600
         process.send_signal(ending)
-        assert process.wait(10) == 0
+        assert process.wait(50) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ def test_the_process_ends_with_its_parents_end_of_the_pipe(tmp_path: Path) -> No
         first_line(process)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(50) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,11 +78,11 @@ def test_a_killed_simulator_can_be_started_again_on_the_same_paths_with_its_memo
     with simulator_process(*arguments) as process:
         first_line(process)
         with simulator_process(*arguments) as other:
-            assert other.wait(10) == 1
+            assert other.wait(50) == 1
             assert other.stderr is not None
             assert "belongs to a running simulator" in other.stderr.read()
         process.kill()
-        process.wait(10)
+        process.wait(50)
     assert link.is_symlink()  # it had no chance to clean up
     with simulator_process(*arguments) as process:
         first_line(process)

@@ -18,14 +18,14 @@ from tests.controller.sparkplug_host import GROUP, hosting
 from tests.controller.told import payloads_told, told_by_a_laser
 
 HERE = Path(__file__).parent
-INSTALL_S = 240
+INSTALL_S = 600
 TYPES = {8: "UInt64", 10: "Double", 11: "Boolean", 12: "String"}
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.processes,
     pytest.mark.broker,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     without_mosquitto,
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm: apt-get install nodejs npm"),
 ]
