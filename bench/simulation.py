@@ -1,4 +1,4 @@
-"""Simulated seconds per second at 10 Hz lasing: the plant alone, the device, the whole stack.
+"""Simulated seconds per second at 10 Hz lasing: the plant alone, the device, the whole stack, `simulate`.
 
 Processor time, not the clock's: nothing here waits, and what else runs on the machine shall not count.
 """
@@ -10,6 +10,7 @@ import cProfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from types import CodeType
 from typing import Final
 
@@ -17,6 +18,8 @@ from bench.figures import Figure, Group, worked
 from bench.host import SECOND_US, Host
 from controller.store import Role
 from rig.laser import warm_laser
+from rig.scenario import read_scenario
+from rig.simulate import simulate
 from rig.stack import Stack
 from rig.virtual_time import VirtualTimeLoop
 from sim_device.board import Outputs
@@ -29,6 +32,7 @@ HEAVIEST: Final = 10
 ROOT: Final = Path(__file__).parents[1]
 WORDS: Final = {"reference": "reference firmware", "native": "C core"}
 SERVICE: Final = ROOT / "plans" / "service-10hz.toml"
+NOMINAL: Final = ROOT / "scenarios" / "nominal-10hz.toml"
 DEVICE_GOAL: Final = ">= 10,000, the least 1,000"
 STACK_GOAL: Final = ">= 1,000, the least 200"
 
@@ -37,13 +41,15 @@ Firing = Callable[[int], None]
 
 
 def measure(_folder: Path) -> Group:
-    """All three, the latter two with either firmware, each with what costs most."""
+    """All four, device and stack with either firmware, each with what costs most."""
     figures, notes = [], []
     measured = [("plant alone", "", 60, _rates(_plant(), 60))]
     for firmware, words in WORDS.items():
         measured.append((f"device: plant and {words}", DEVICE_GOAL, 15, _rates(_device(firmware), 15)))
     for firmware, words in WORDS.items():
         measured.append((f"whole stack with {words}", STACK_GOAL, 5, _stack_rates(firmware, 5)))
+    name = f"`simulate` with {WORDS['native']}, its invariants watching"
+    measured.append((name, STACK_GOAL, 60, _rates(_simulate, 60)))
     for name, goal, simulated_s, (rates, profile) in measured:
         figures.append(Figure(name, "simulated s/s", rates, goal))
         notes += [f"{name}, the heaviest functions (share of all, calls in {simulated_s} s):", *profile]
@@ -122,6 +128,14 @@ def _stack_rates(firmware: str, simulated_s: int) -> tuple[tuple[float, ...], li
             return _rates(fire, simulated_s)
         finally:
             runner.run(stack.__aexit__(None, None, None))
+
+
+def _simulate(simulated_s: int) -> None:
+    """What `picolase simulate` does, from the laser's warm-up to the verdict."""
+    script = replace(read_scenario(NOMINAL).script, duration_s=float(simulated_s))
+    result = simulate(script, 1, clock=perf_counter, firmware="native")
+    if result.violations or result.pulses_true < 9 * simulated_s:  # a moment to arm, one between two series
+        raise RuntimeError(f"{result.pulses_true} pulses in {simulated_s} s, {result.violations}")
 
 
 async def _enter(firmware: str) -> Stack:

@@ -24,6 +24,7 @@ from protocols.states import ARMED, State
 from rig.invariants.witness import Asked
 from rig.script import HOST_EVENTS
 from rig.stack import Stack
+from rig.virtual_time import VirtualTimeLoop
 from sim_device.operator import ActionError
 
 LOOK_S: Final = 0.05  # [C] how often a person looks again; a reaction takes longer
@@ -312,11 +313,35 @@ class Player:
     async def _comes(self, wanted: Callable[[], bool], within_s: float) -> bool:
         """Look again and again until something is as wanted."""
         deadline_us = now_us() + round(within_s * 1e6)
-        while not wanted():
-            if now_us() >= deadline_us or not self.stack.running:
-                return False
-            await asyncio.sleep(LOOK_S)
-        return True
+
+        def over() -> bool:
+            return wanted() or now_us() >= deadline_us or not self.stack.running
+
+        while not over():
+            await _pause(self.stack.loop, over)
+        return wanted()
+
+
+async def _pause(loop: VirtualTimeLoop, over: Callable[[], bool]) -> None:
+    """Sleep for `LOOK_S`, and go on sleeping as long as it is not `over` and nobody else has a turn.
+
+    Looking does not wake its task: twenty times a second that would cost far more than the look.
+    """
+    timer: asyncio.TimerHandle
+    woken: asyncio.Future[None] = loop.create_future()
+
+    def look() -> None:
+        nonlocal timer
+        if loop.alone and not over():
+            timer = loop.call_later(LOOK_S, look)
+        elif not woken.done():
+            woken.set_result(None)
+
+    timer = loop.call_later(LOOK_S, look)
+    try:
+        await woken
+    finally:
+        timer.cancel()
 
 
 def _permitted(status: Status | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Final
 
 from protocols.messages import Beam
@@ -18,6 +19,7 @@ LATE_PULSES: Final = 1  # DESIGN: judged at most one pulse late
 RATE_TOLERANCE: Final = 0.02  # [C] a drifting crystal is off by far less, a wrong rate by far more
 
 _LIT_STATES: Final = frozenset({State.EMITTING, State.CALIBRATING})
+_SEEN: Final = attrgetter("handpiece", "zoom_um", "wavelength_nm")  # all that says what is connected
 
 
 class LightByPermit(Invariant):
@@ -143,13 +145,17 @@ class AsGranted(Invariant):
     def __init__(self, witness: Witness) -> None:
         super().__init__(witness)
         self._trigger_us = -1
+        self._seen = _SEEN(witness.simulator.plant.contacts)
         self._connected = self._what_is_connected()
         self._changed_us = -CHANGED_US
 
     def driven(self, now_us: int, outputs: object) -> None:
         """Note when something else was connected."""
         del outputs
-        connected = self._what_is_connected()
+        seen = _SEEN(self.witness.simulator.plant.contacts)
+        if seen == self._seen:
+            return
+        self._seen, connected = seen, self._what_is_connected()
         if connected != self._connected:
             self._connected, self._changed_us = connected, now_us
 

@@ -13,6 +13,7 @@ from protocols.states import ARMED, State
 from rig.invariants.invariant import Invariant
 from rig.invariants.stops import hung_until_us
 from rig.invariants.witness import INHIBIT_US, Witness, is_contact
+from safety.latches import Latch
 from sim_device.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ class TripsRecorded(Invariant):
 
     def _look(self, now_us: int) -> None:
         run, instance = self._newest()
+        if not instance and not self._told_us:
+            return
         if instance and instance not in self._known:
             self._told_us.setdefault((run, instance), now_us)
         for (told_run, told), since_us in list(self._told_us.items()):
@@ -205,6 +208,7 @@ class HostTripsStay(Invariant):
         super().__init__(witness)
         self._stack: Stack | None = None
         self._run = ""
+        self._latches: tuple[Latch, ...] = ()
         self._standing: frozenset[tuple[str, int]] = frozenset()
 
     def attach(self, stack: Stack) -> None:
@@ -217,14 +221,15 @@ class HostTripsStay(Invariant):
         if self._stack is None or not self._stack.running:
             return
         daemon = self._stack.daemon
-        run = daemon.boot
-        standing = frozenset((latch.id.value, latch.instance) for latch in daemon.supervisor.latches)
+        run, latches = daemon.boot, daemon.supervisor.latches
         acknowledged = self.witness.asked.acknowledged
-        if run == self._run:
-            for name, instance in sorted(self._standing - standing):
+        if run != self._run or latches != self._latches:
+            standing = frozenset((latch.id.value, latch.instance) for latch in latches)
+            gone = self._standing - standing if run == self._run else ()
+            for name, instance in sorted(gone):
                 if name != FOLLOWS_THE_DEVICE and not acknowledged.has(run, name, instance):
                     self.broken(f"latch {name} #{instance} is gone, and nobody acknowledged it")
-        self._run, self._standing = run, standing
+            self._run, self._latches, self._standing = run, latches, standing
         if isinstance(frame.message, Arm | Grant) and not acknowledged.has(run, START_UP):
             self.broken(
                 f"{type(frame.message).__name__}, and nobody acknowledged that the daemon was started"

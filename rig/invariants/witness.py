@@ -101,7 +101,8 @@ class Witness(Observer):
         self.state = simulator.state
         self.session = 0
         self.permit: Permit | None = None
-        self.open_since: dict[str, int] = dict.fromkeys(simulator.plant.contacts.open_names(), 0)
+        self._opened = simulator.plant.contacts.open_names()
+        self.open_since: dict[str, int] = dict.fromkeys(self._opened, 0)
         self.seen_since = dict(self.open_since)  # since when the firmware could see it
         self._bridged = frozenset[str]()  # contacts that it cannot see
         self._bridged_before = self._bridged
@@ -264,13 +265,12 @@ class Witness(Observer):
             self.strap = not self.strap
             self.unstrapped_us = -1 if self.strap else now_us
         opened = plant.contacts.open_names()
-        changed = len(opened) != len(self.open_since) or any(name not in self.open_since for name in opened)
-        if changed or self._bridged != self._bridged_before:
+        if opened != self._opened or self._bridged != self._bridged_before:
             self._note_contacts(now_us, opened)
 
     def _note_contacts(self, now_us: int, opened: tuple[str, ...]) -> None:
         """Contacts opened, closed, or came into the firmware's sight or out of it."""
-        self._bridged_before = self._bridged
+        self._opened, self._bridged_before = opened, self._bridged
         for name in set(self.open_since) - set(opened):
             del self.open_since[name]
             self.seen_since.pop(name, None)
@@ -317,11 +317,13 @@ class Witness(Observer):
     def _hear(self, now_us: int, frame: Frame) -> None:
         message = frame.message
         match message:
+            case Heartbeat():  # most are
+                if frame.session == self.session:
+                    issued_us = self._challenges.get(message.challenge, -SILENT_US)
+                    self.alive_from_us = max(self.alive_from_us, issued_us)
             case Stop():
                 self._void(now_us, "STOP arrived")
                 self._stop(now_us, "STOP arrived")
-            case Heartbeat(challenge) if frame.session == self.session:
-                self.alive_from_us = max(self.alive_from_us, self._challenges.get(challenge, -SILENT_US))
             case StageSetpoint():
                 self._energies[_set_point(message).hash] = message.pulse_energy_uj
             case Arm() | Grant() | Standby() | CommitSetpoint() if frame.session == self.session:
@@ -332,12 +334,13 @@ class Witness(Observer):
             one.heard(now_us, frame)
 
     def _tell(self, now_us: int, frame: Frame) -> None:
-        match frame.message:
-            case Status() as status:
-                self.status, self.status_us = status, now_us
+        message = frame.message
+        match message:
+            case Status():
+                self.status, self.status_us = message, now_us
                 if self.counted_before is None:
-                    self.counted_before = status.pulse_number - self.trigger
-                self._challenges[status.challenge] = now_us
+                    self.counted_before = message.pulse_number - self.trigger
+                self._challenges[message.challenge] = now_us
                 while len(self._challenges) > CHALLENGES_KEPT:
                     self._challenges.popitem(last=False)
             case Connected():

@@ -206,7 +206,9 @@ class Injector(Observer):
             self._occur(Event(Kind.RISES if level > before else Kind.FALLS, line))
 
     def _read(self, kind: Kind, port: str, data: bytes) -> None:
-        if port != "wire" or not any(i.event is not None and i.event.kind is kind for i in self._waiting()):
+        if not self.injections or port != "wire":
+            return
+        if not any(i.event is not None and i.event.kind is kind for i in self._waiting()):
             return
         for found in self._decoders[kind].feed(data):
             if isinstance(found, Frame):
