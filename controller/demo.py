@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from controller.client import Client, ClientError, Endpoint, NotReachable
 from controller.course import Course
+from controller.demo_found import Found
 from controller.live import View, follow
 from controller.picture import Picture, latch_line, words
 from controller.plans import LoadedPlan
@@ -34,8 +35,8 @@ from controller.stage import (
     Stage,
     make_operator,
 )
-from controller.store import PulseRecord, Reader
-from controller.summary import Count, Summary, summarise
+from controller.store import Reader
+from controller.summary import Summary
 from controller.witnesses import SimulatorHands, Subscriber, WitnessError
 
 STEP_S: Final = 10.0
@@ -66,15 +67,13 @@ class DemoOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What was seen while all still ran."""
+class Around:
+    """What runs on in a demo that stays; `page` is None if the daemon could not serve one."""
 
-    course: Course
-    status: Mapping[str, Any]
-    counter_before: int
-    pulse_number: int
-    true_before: Mapping[str, int]
-    true_after: Mapping[str, int]
+    broker: str
+    page: str | None
+    operator: str
+    password: str  # of the throw-away operator: of no use on any other laser
 
 
 class Demo:
@@ -104,13 +103,25 @@ class Demo:
         self._client = Client(Endpoint(socket=places.api))
         self._hands = SimulatorHands(places.control)
         self.subscriber = Subscriber(f"{PREFIX}/{SITE}/{DEVICE_ID}")
+        self._tell: Callable[[Summary, Around], None] | None = None
+        self._broker_url = ""
 
-    async def run(self) -> Summary:
-        """Carry it out; raises DemoFailed, ChildEnded, ClientError or WitnessError. All have ended then."""
+    async def run(self, stay: Callable[[Summary, Around], None] | None = None) -> Summary:
+        """Carry it out; raises DemoFailed, ChildEnded, ClientError or WitnessError. All have ended then.
+
+        With `stay` all runs on after the plan: it is told how that went and where all is, and cancelling is
+        the ordinary end.
+        """
+        self._tell = stay
+        summary: Summary | None = None
         try:
             async with self._client, self._hands:
                 try:
                     found = await self._stage.unless_a_child_ends(self._treat())
+                    if stay is not None:
+                        summary = await asyncio.to_thread(self._conclude, found)
+                        stay(summary, self._around(found))
+                        await self._stay()
                 except BaseException:
                     await self._stop()
                     raise
@@ -120,11 +131,32 @@ class Demo:
                     await asyncio.gather(*self._helpers, return_exceptions=True)
         finally:
             statuses = await self._stage.end()
-        return await asyncio.to_thread(self._conclude, found, statuses)
+        if summary is None:  # only now: nobody has the database open any more
+            summary = await asyncio.to_thread(self._conclude, found)
+        return replace(summary, problems=(*summary.problems, *self._left_behind(statuses)))
+
+    async def _stay(self) -> None:
+        """Wait to be cancelled, then stop the laser; raises what ended a child or a helper before."""
+        self._view.note("everything runs on, with nobody at the footswitch; Ctrl-C ends it")
+        try:
+            await self._stage.unless_a_child_ends(self._helpers_end())
+        except asyncio.CancelledError:
+            await self._stop()
+
+    async def _helpers_end(self) -> None:
+        """Wait until a helper ends, which none should; raises what ended it."""
+        done, _ = await asyncio.wait(self._helpers, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+
+    def _around(self, found: Found) -> Around:
+        page = found.status.get("web") or {}
+        url = str(page.get("address")) if page.get("state") == "up" else None
+        return Around(self._broker_url, url, OPERATOR, self._password)
 
     # -- the treatment, step by step
 
-    async def _treat(self) -> _Found:
+    async def _treat(self) -> Found:
         await self._start()
         await self._bring_to_standby()
         await self._log_in()
@@ -135,7 +167,7 @@ class Demo:
         await self._arm()
         await self._fire(course)
         settled = await self._settled()
-        return _Found(
+        return Found(
             course,
             settled,
             counter_before,
@@ -146,7 +178,8 @@ class Demo:
 
     async def _start(self) -> None:
         self._view.note("starting the MQTT broker, on this machine only")
-        broker, config = await self._stage.start_broker()
+        broker, config = await self._stage.start_broker(with_page=self._tell is not None)
+        self._broker_url = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
         self._view.say(_running(broker))
         await asyncio.to_thread(
             make_operator,
@@ -344,38 +377,16 @@ class Demo:
 
     # -- the end
 
-    def _conclude(self, found: _Found, statuses: Mapping[str, int]) -> Summary:
-        """Read the database, now that nobody has it open, and compare."""
-        status, before = found.status, found.counter_before
-        serial = str(status["device"]["serial"])
-        counter = int(status["books"]["device_counter"])
-        with Reader.open(self._places.database) as reader:
-            recorded = reader.count_pulses(serial)
-            pulses: list[PulseRecord] = list(reader.session_pulses(found.course.session_id))
-            problems = [f"records: {fault}" for fault in reader.check()]
-        lit = {key: found.true_after[key] - found.true_before[key] for key in ("total", "aperture")}
-        published = self.subscriber.published
-        counts = (
-            Count("planned", str(self._options.file), None, self._plan.pulses),
-            Count("fired", "the device's counter, as the daemon read it", counter, counter - before),
-            Count(
-                "fired", "the device's non-volatile memory", found.pulse_number, found.pulse_number - before
-            ),
-            Count("true", "the plant: light that really was", found.true_after["total"], lit["total"]),
-            Count("recorded", str(self._places.database), recorded, len(pulses)),
-            Count("published", f"{self.subscriber.topic}/pulse", published(), published(after=before)),
-        )
-        expected = 0 if self._plan.rehearsal else self._plan.pulses
-        if lit["aperture"] != expected:
-            problems.append(f"{lit['aperture']} pulses left the aperture, {expected} should have")
-        if (state := (status.get("laser") or {}).get("state")) != "standby":
-            problems.append(f"the laser was left in {words(str(state))}, not in standby")
-        if self.subscriber.unreadable:
-            problems.append(f"{self.subscriber.unreadable} published messages could not be read")
-        problems += [f"{name} ended {ended_how(status)}" for name, status in statuses.items() if status]
+    def _conclude(self, found: Found) -> Summary:
+        options = self._options
+        return found.conclude(self._places.database, options.file, options.plan.plan, self.subscriber)
+
+    def _left_behind(self, statuses: Mapping[str, int]) -> list[str]:
+        """What is not in order now that all have ended."""
+        problems = [f"{name} ended {ended_how(status)}" for name, status in statuses.items() if status]
         if self._places.port.is_symlink():
             problems.append(f"the port {self._places.port} was left behind")
-        return summarise(counts, pulses, problems)
+        return problems
 
 
 def _running(child: Child) -> str:

@@ -42,6 +42,7 @@ class Reporter:
         lease: Callable[[], dict[str, Any] | None],
         people: Callable[[], dict[str, Any] | None],
         mqtt: Callable[[], MqttHealth | None],
+        web: Callable[[], dict[str, Any] | None],
         wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
     ) -> None:
@@ -59,6 +60,7 @@ class Reporter:
         self._lease = lease
         self._people = people
         self._mqtt = mqtt
+        self._web = web
         self._wall_clock = wall_clock
         self._now_us = now_us
 
@@ -102,6 +104,7 @@ class Reporter:
                 for known_as, kind in self._commands.uncertain.items()
             ],
             "mqtt": self._broker(),
+            "web": self._web() or {"state": "off", "address": "", "trouble": None, "watchers": 0},
             "store": {
                 "path": self._store_path,
                 "ok": store.quality.value == "good",
