@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 from starlette.types import ASGIApp
@@ -37,7 +37,7 @@ from controller.config import is_loopback
 from controller.console import Console
 from controller.declined import Declined
 from controller.lease import Who
-from controller.metrics_page import MetricsPage
+from controller.metrics_page import MEDIA_TYPES, MetricsPage
 from controller.operators import NotAuthorised
 from controller.operators import Reason as LoginReason
 from controller.store import Role, StoreError
@@ -48,6 +48,7 @@ PATHS = {name: f"/{name}" for name in ACTS} | {
     "abandon": "/sessions/abandon",
 }
 BODY_MAX = 16 * TEXT_MAX  # [D] each character may be written as six, and the other fields take room
+TEXT = {"schema": {"type": "string"}}
 
 
 def build_api(
@@ -105,7 +106,8 @@ def build_api(
     async def status() -> dict[str, Any]:
         return console.status()
 
-    @api.get("/metrics", response_class=PlainTextResponse)
+    # Not by a response class of its own: FastAPI would have the refusals be of its media type as well.
+    @api.get("/metrics", responses={"200": {"content": dict.fromkeys(MEDIA_TYPES, TEXT)}})
     async def scraped(request: Request) -> Response:
         if metrics is None:
             text = "metrics are off at this daemon"

@@ -33,6 +33,7 @@ PULSES_WAITING_MAX: Final = 2_048  # [C] as many as the recorder writes at most 
 LAG_PERIOD_S: Final = 0.05  # [D] the heart's own
 ANSWER_S: Final = 0.5  # [C] a scrape is given up after 10 s, and every few seconds there is another
 ASK_EVERY_S: Final = 1.0  # [C] however many ask, the disk is not kept from the pulses
+MEDIA_TYPES: Final = ("text/plain", "application/openmetrics-text")
 UNITS: Final = ("amperes", "celsius", "joules", "ratio", "seconds", "volts", "watts")
 
 _log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from controller.fanout import LATEST, Fanout, Item, Kind
 from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, connect, happens, read_secrets
 from controller.mqtt_rows import Outbox, message_of
 from controller.mqtt_stop import RemoteStop
+from controller.mqtt_tries import Tries
 from controller.store.errors import StoreError
 from controller.store.records import OutboxMessage
 from protocols import payloads
@@ -44,8 +45,6 @@ STALE_S: Final = 2.5  # [C] the daemon tells state and samples once a second at 
 IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
 OUTBOX_POLL_S: Final = 1.0  # [C] for rows that another program wrote; the daemon's own wake us
 DRAIN_S: Final = 3.0  # [C] at the end, for what is still in the outbox; what remains keeps for the next start
-BACKOFF_S: Final = (0.2, 5.0)  # [C] first and longest pause between attempts
-LASTING_S: Final = 5.0  # [C] a shorter connection does not reset the pause: two of one name take turns
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +107,6 @@ class MqttPublisher:
         self._remote_stop = remote_stop
         self._boot = boot
         self._wall_clock = wall_clock
-        self._jitter = jitter
         self._tree = TopicTree(config.site, config.device_id, config.prefix)
         self._feed = fanout.subscribe("mqtt", dict.fromkeys(Kind, LATEST))
 
@@ -127,7 +125,7 @@ class MqttPublisher:
 
         self._version: str | None = None  # of MQTT, with which the broker was reached last
         self._connected = False
-        self._trouble: LinkTrouble | None = None
+        self._tries = Tries("MQTT", _log, stopping=self._stopping, jitter=jitter)
         self._sent = 0
         self._replaced = 0
 
@@ -135,7 +133,8 @@ class MqttPublisher:
     def health(self) -> MqttHealth:
         """How publishing stands now."""
         dropped = self._replaced + self._feed.dropped[Kind.TELEMETRY]
-        return MqttHealth(self._connected, str(self._trouble) if self._trouble else None, self._sent, dropped)
+        trouble = self._tries.trouble
+        return MqttHealth(self._connected, str(trouble) if trouble else None, self._sent, dropped)
 
     def stop(self) -> None:
         """Ask `run` to publish what it has heard and what the outbox holds, to say goodbye, and to return."""
@@ -145,7 +144,7 @@ class MqttPublisher:
         """Publish until stopped. Raises nothing but cancellation, after which the broker's word is "lost"."""
         listener = asyncio.create_task(self._listen(), name="mqtt-listen")
         try:
-            await self._serve()
+            await self._tries.run(self._serve)
         finally:
             self._feed.close()
             listener.cancel()
@@ -198,26 +197,10 @@ class MqttPublisher:
         self._cleared -= active.keys()
 
     async def _serve(self) -> None:
-        pause_s, longest_s = BACKOFF_S
-        while not self._stopping.is_set():
-            began_s = asyncio.get_running_loop().time()
-            try:
-                await self._session()
-            except LinkTrouble as trouble:
-                self._complain(trouble)
-            except Exception as error:  # noqa: BLE001  # top of the task: telemetry may fail, control must not
-                self._complain(LinkTrouble("bug", f"publishing failed and is tried again: {error!r}"), error)
+        try:
+            await self._session()
+        finally:
             self._connected = False
-            if asyncio.get_running_loop().time() - began_s > LASTING_S:
-                pause_s = BACKOFF_S[0]
-            await happens(self._stopping, pause_s * (1 + self._jitter()) / 2)
-            pause_s = min(2 * pause_s, longest_s)
-
-    def _complain(self, trouble: LinkTrouble, bug: Exception | None = None) -> None:
-        repeated = self._trouble is not None and self._trouble.kind == trouble.kind
-        level = logging.DEBUG if repeated else logging.ERROR if bug else logging.WARNING
-        _log.log(level, "MQTT: %s", trouble, exc_info=bug)
-        self._trouble = trouble
 
     async def _session(self) -> None:
         """Use one connection: return after a goodbye, or raise what ended it."""
@@ -287,7 +270,7 @@ class MqttPublisher:
                 await self._beside.keep(about, shown, partial(self._send_now, link))
             self._cleared.update(name for name in cleared if self._alarms[name] is None)
             if not self._connected:
-                self._connected, self._trouble = True, self._trouble if link.not_taken else None
+                self._connected, self._tries.trouble = True, self._tries.trouble if link.not_taken else None
                 _log.info("MQTT %s: connected to %s:%d", link.version, self._config.host, self._config.port)
             if self._stopping.is_set():
                 return
@@ -390,7 +373,7 @@ class MqttPublisher:
         taken = await link.send(messages)
         self._sent += taken.count(True)
         if None in taken and link.not_taken is not None:
-            self._complain(link.not_taken)
+            self._tries.complain(link.not_taken)
         return taken
 
 

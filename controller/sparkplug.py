@@ -18,6 +18,7 @@ from typing import Final, cast
 from controller.config import MqttConfig
 from controller.fanout import LATEST, Fanout, Item, Kind
 from controller.mqtt_link import Incoming, LinkTrouble, MqttLink, Outgoing, read_secrets
+from controller.mqtt_tries import Tries
 from controller.sparkplug_metrics import Image, milliseconds, pulse_of
 from controller.sparkplug_payload import (
     DataType,
@@ -40,8 +41,6 @@ SEQ_COUNT: Final = 256  # [P] of messages and of births
 PULSES_WAITING: Final = 256  # [C] 25 s at 10 Hz; what comes after a longer outage is in the outbox
 REBIRTH_PAUSE_S: Final = 1.0  # [C] least time between births: who asks meanwhile is served by the next
 SILENT_S: Final = 2.5  # [C] state is told each second at the least: one may be late
-BACKOFF_S: Final = (0.2, 5.0)  # [C] as of the publisher
-LASTING_S: Final = 5.0  # [C] as of the publisher
 REPORT_S: Final = 60.0  # [C] nobody fills the record by sending rubbish
 COMMAND_BYTES_MAX: Final = 65_536  # [C] a request for a birth has forty
 
@@ -73,7 +72,6 @@ class SparkplugNode:
         self._next_birth = next_birth
         self._report = report
         self._wall_clock = wall_clock
-        self._jitter = jitter
         depths = dict.fromkeys((Kind.ABOUT, Kind.STATE, Kind.TELEMETRY), LATEST)
         self._feed = fanout.subscribe("sparkplug", {**depths, Kind.PULSE: PULSES_WAITING})
         self._image = Image(wall_clock())
@@ -89,12 +87,12 @@ class SparkplugNode:
         self._stopping = asyncio.Event()
         self._refused = 0
         self._report_after_s = 0.0
-        self._trouble: LinkTrouble | None = None
+        self._tries = Tries("Sparkplug", _log, stopping=self._stopping, jitter=jitter)
 
     @property
     def trouble(self) -> str | None:
         """What keeps it from publishing, in words; None: nothing."""
-        return str(self._trouble) if self._trouble else None
+        return str(self._tries.trouble) if self._tries.trouble else None
 
     def stop(self) -> None:
         """Ask `run` to tell what it has heard, to say that the node dies, and to return."""
@@ -103,29 +101,7 @@ class SparkplugNode:
 
     async def run(self) -> None:
         """Publish until stopped. Raises nothing but cancellation, after which the broker tells the death."""
-        pause_s, longest_s = BACKOFF_S
-        loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
-            began_s = loop.time()
-            try:
-                await self._session()
-            except LinkTrouble as trouble:
-                self._complain(trouble)
-            except Exception as error:  # noqa: BLE001  # top of the task: telemetry may fail, control must not
-                self._complain(LinkTrouble("bug", f"publishing failed and is tried again: {error!r}"), error)
-            if loop.time() - began_s > LASTING_S:
-                pause_s = BACKOFF_S[0]
-            try:
-                async with asyncio.timeout(pause_s * (1 + self._jitter()) / 2):
-                    await self._stopping.wait()
-            except TimeoutError:
-                pause_s = min(2 * pause_s, longest_s)
-
-    def _complain(self, trouble: LinkTrouble, bug: Exception | None = None) -> None:
-        repeated = self._trouble is not None and self._trouble.kind == trouble.kind
-        level = logging.DEBUG if repeated else logging.ERROR if bug else logging.WARNING
-        _log.log(level, "Sparkplug: %s", trouble, exc_info=bug)
-        self._trouble = trouble
+        await self._tries.run(self._session)
 
     # -- one connection
 
@@ -193,7 +169,7 @@ class SparkplugNode:
                 self._take(item)
         async with self._turn:
             await self._birth(link, bd_seq)
-        self._trouble = None
+        self._tries.trouble = None
         _log.info("Sparkplug: %s was born", self._node)
         for item in waiting:
             if item.kind is Kind.PULSE:

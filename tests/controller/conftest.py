@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
 
-from controller import mqtt, sparkplug
+from controller import mqtt, mqtt_tries, sparkplug
 from controller.api import build_api
 from controller.broker import embedded_broker
 from controller.cli.main import main
@@ -116,7 +116,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 def quick_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `quick`, of the Sparkplug node."""
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.6)
-    monkeypatch.setattr(sparkplug, "BACKOFF_S", (0.05, 0.1))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.05, 0.1))
     monkeypatch.setattr(sparkplug, "REBIRTH_PAUSE_S", 0.05)
 
 
@@ -124,7 +124,7 @@ def quick_node(monkeypatch: pytest.MonkeyPatch) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter waits than in the field, so that a test need not take the field's time."""
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.6)
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.05, 0.1))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.05, 0.1))
     monkeypatch.setattr(mqtt, "REFRESH_S", 0.5)
 
 

@@ -132,7 +132,8 @@ def test_an_operator_is_added_listed_changed_and_barred(picolase: Picolase, data
 
 def test_typed_passwords_are_asked_for_twice_and_not_shown(picolase: Picolase, database: Path) -> None:
     different = picolase("user", "add", "anna", typed="correct horse\nother horse 1\n")
-    assert different.exit_code == 130  # the input ended while it asked again
+    assert different.exit_code == 2  # the input, which is no terminal, ended while it asked again
+    assert "Give it on standard input" in different.stderr
     assert picolase("user", "add", "anna", typed="correct horse\ncorrect horse\n").exit_code == 0
     with Reader.open(database) as reader:
         assert [operator.name for operator in reader.operators()] == ["anna"]

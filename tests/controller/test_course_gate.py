@@ -11,14 +11,13 @@ import pytest
 
 from controller.api import build_api
 from controller.declined import Declined
-from controller.mqtt import MqttPublisher
-from controller.mqtt_link import Outgoing
 from controller.session_report import session_report
 from controller.store import SessionState
 from rig.stack import BEGAN, Stack, plan_text
 from safety.checklist import ITEMS
 from safety.courses import EffectKind, Mistake
 from tests.controller.asking import logged_in, told
+from tests.controller.tape import Tape
 
 VIRTUAL_TIME = True
 
@@ -264,27 +263,9 @@ async def test_items_are_recorded_by_name_with_who_confirmed_them_and_reported()
 # -- nothing of a subject leaves by MQTT
 
 
-class Tap:
-    """Stands where the connection to the broker does, and keeps every byte that would have left."""
-
-    def __init__(self) -> None:
-        self.out: list[Outgoing] = []
-
-    async def send(self, messages: list[Outgoing]) -> list[bool]:
-        self.out += messages
-        return [True] * len(messages)
-
-    async def lost(self) -> None:
-        await asyncio.Event().wait()
-
-
 async def test_nothing_of_a_subject_goes_over_mqtt_in_a_whole_course(monkeypatch: pytest.MonkeyPatch) -> None:
-    tap = Tap()
-
-    async def tapped(publisher: MqttPublisher) -> None:
-        await publisher._publish_all(tap)  # type: ignore[arg-type]  # sockets have no place in virtual time
-
-    monkeypatch.setattr(MqttPublisher, "_session", tapped)
+    tape = Tape()
+    monkeypatch.setattr("controller.mqtt.connect", tape.connect)
     plan = of("QX-4711Z", name='"Vqq birthmark"')
     async with Clinic(mqtt={"enabled": True}) as clinic:
         session_id = await treated(clinic, plan)
@@ -305,13 +286,13 @@ async def test_nothing_of_a_subject_goes_over_mqtt_in_a_whole_course(monkeypatch
         await subjects.resolve(who, 1)
         await subjects.correct(who, 1, Mistake.NOT_THERE)
         await asyncio.sleep(3)
-    topics = [message.topic.rpartition("/")[2] for message in tap.out]
-    assert sum(b'"aperture":true' in message.payload for message in tap.out) == 3
+    topics = [message.topic.rpartition("/")[2] for message in tape.got]
+    assert sum(b'"aperture":true' in message.payload for message in tape.got) == 3
     assert {"about", "state", "telemetry", "event", "status"} <= set(topics)
-    every = b"\n".join(message.topic.encode() + b" " + message.payload for message in tap.out).lower()
+    every = b"\n".join(message.topic.encode() + b" " + message.payload for message in tape.got).lower()
     assert b"interrupted" in every, "what happened is told"
     words = ["4711", "vqq", "birthmark", "blister", "adverse", "tattoo", "early", "effect"]
     words += ["subject", "indication", "skin", "anna", "checklist", *(key for key in ITEMS if "_" in key)]
     assert [word for word in words if word.encode() in every] == []
-    fields = {field for message in tap.out if message.payload for field in json.loads(message.payload)}
+    fields = {field for message in tape.got if message.payload for field in json.loads(message.payload)}
     assert not fields & {"name", "plan", "subject", "operator", "actor", "indication", "skin_type"}

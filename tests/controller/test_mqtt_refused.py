@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller import mqtt
+from controller import mqtt, mqtt_tries
 from controller.config import MqttConfig
 from controller.fanout import Kind
 from controller.mqtt_link import LinkTrouble, read_secrets
@@ -90,7 +90,7 @@ async def test_a_message_without_its_acknowledgement_is_published_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.2)
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     broker = FakeBroker(swallow="pulse")
     async with faked(broker) as port:
         bench = Bench(port, version="3.1.1")
@@ -104,7 +104,7 @@ async def test_a_message_without_its_acknowledgement_is_published_again(
 async def test_a_lost_connection_is_noticed_at_once_and_all_that_is_retained_comes_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 30.0)  # not by a time-out
     broker = FakeBroker(hang_up=True)
     async with faked(broker) as port:
@@ -121,7 +121,7 @@ async def test_a_lost_connection_is_noticed_at_once_and_all_that_is_retained_com
 async def test_what_the_broker_knows_as_cleared_is_not_cleared_again_after_a_reconnection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     monkeypatch.setattr(mqtt, "REFRESH_S", 0.05)
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.2)
     broker = FakeBroker(swallow="pulse")
@@ -145,7 +145,7 @@ async def until_told(caplog: pytest.LogCaptureFixture, count: int) -> None:
 async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_warning(
     code: int, word: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     caplog.set_level(logging.DEBUG, "controller.mqtt")
     async with answering(bytes([0x20, 2, 0, code])) as (port, clients), asyncio.timeout(15):
         bench = Bench(port, version="3.1.1")
@@ -163,7 +163,7 @@ async def test_a_broker_that_refuses_is_told_apart_and_only_the_first_time_at_wa
 
 
 async def test_a_broker_that_cannot_be_trusted_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     async with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as (port, clients), asyncio.timeout(15):
         bench = Bench(port, tls=True, version="3.1.1")
         async with bench.running():
@@ -178,7 +178,7 @@ async def test_a_broker_that_is_absent_is_told_apart_and_does_not_hinder_the_end
 ) -> None:
     async with answering(b"") as (port, _):
         pass  # a port where nobody listens any more
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     caplog.set_level(logging.DEBUG, "controller.mqtt")
     bench = Bench(port, version="3.1.1")
     bench.outbox.put("pulse", pulse_number=1)
@@ -195,7 +195,7 @@ async def test_a_server_that_never_answers_is_left_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.1)
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     async with answering(b"") as (port, clients), asyncio.timeout(15):
         bench = Bench(port, version="3.1.1")
         async with bench.running():
@@ -230,7 +230,7 @@ async def test_cancelled_while_it_connects_it_leaves_no_socket_open(monkeypatch:
 async def test_files_that_cannot_be_used_are_named_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broker_port: int
 ) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     file = tmp_path / "mqtt.password"
     bench = Bench(broker_port, username="laser", password_file=file)
     async with watching(broker_port) as watcher, bench.running():
@@ -255,7 +255,7 @@ async def test_certificates_that_are_none_are_a_matter_of_settings(tmp_path: Pat
 async def test_an_error_of_our_own_is_logged_and_does_not_end_publishing(
     broker_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     bench = Bench(broker_port)
     bench.outbox.failures = [ZeroDivisionError("a bug")]
     bench.outbox.put("pulse", pulse_number=1)

@@ -10,7 +10,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from controller import mqtt
+from controller import mqtt_tries
 from controller.config import MqttConfig
 from controller.fanout import Kind
 from controller.mqtt_link import LinkTrouble, MqttLink, Outgoing, Secrets, connect, read_secrets
@@ -190,7 +190,7 @@ async def test_a_broker_that_has_only_3_1_1_is_reached_by_it_however_it_shows_th
     at_first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.mqtt_link.ANSWER_S", 0.3)
-    monkeypatch.setattr(mqtt, "BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(mqtt_tries, "BACKOFF_S", (0.01, 0.02))
     old = OldBroker(at_first)
     server = await asyncio.start_server(old.serve, "127.0.0.1", 0)
     async with server, asyncio.timeout(PATIENCE_S):

@@ -89,7 +89,7 @@ async def test_the_topics_are_published_while_sparkplug_is_missing_its_library(
         await eventually(lambda: publishers.health.connected)
         assert (publishers.health.trouble or "").startswith("Sparkplug: ")
         await ended(publishers, task)
-        assert [one["online"] for one in watcher.of("status")] == [True, False]
+        await watcher.until(lambda: [one["online"] for one in watcher.of("status")] == [True, False])
         assert reported == []
 
 
