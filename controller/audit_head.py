@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from controller.audit_keys import write_whole
 from controller.store import Store
 from controller.store.database import MEMORY
+from controller.whole_file import write_whole
 from safety.audit import Head
 
 _FORM: Final = re.compile(r"(\d{1,18}):([0-9a-f]{64})")

@@ -9,14 +9,14 @@ name; if it was interrupted, the audit tells which of the two files is in force.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from controller.store import Store, StoreError, sync
+from controller.store import Store, StoreError
 from controller.store.permissions import withdraw
+from controller.whole_file import rename, write_whole
 from safety.checkpoints import Signer, is_public_key
 
 _SECRET_BYTES: Final = 32  # an Ed25519 seed, RFC 8032
@@ -36,21 +36,21 @@ class AuditKeys:
         due = store.checkpoint_key()
         if self._next.exists():
             if _read(self._next).public == due:
-                _rename(self._next, self.private)  # the rotation reached the audit, and was cut short then
+                rename(self._next, self.private)  # the rotation reached the audit, and was cut short then
             else:
                 self._next.unlink()
         if not self.private.exists():
-            write_whole(self.private, self._new_secret(_SECRET_BYTES).hex(), 0o600)
+            write_whole(self.private, self._new_secret(_SECRET_BYTES).hex(), 0o600, "the audit's key")
         withdraw(self.private, 0o077, "rotate the key if somebody else may have read it")
         signer = _read(self.private)
         if self.known() != signer.public:
-            write_whole(self.public, signer.public, 0o644)
+            write_whole(self.public, signer.public, 0o644, "the audit's key")
         return signer
 
     def rotate(self, store: Store, device: str, *, actor: str, now_us: int) -> Signer:
         """Let the key in force hand over to a new one, and return that; raises StoreError."""
         old = self.signer(store)
-        write_whole(self._next, self._new_secret(_SECRET_BYTES).hex(), 0o600)
+        write_whole(self._next, self._new_secret(_SECRET_BYTES).hex(), 0o600, "the audit's key")
         new = _read(self._next)
         with store.transaction():
             store.append_checkpoint(old, device, actor=actor, now_us=now_us, next_key=new.public)
@@ -80,32 +80,5 @@ def _read(file: Path) -> Signer:
             "the audit's key is not 64 hexadecimal digits",
             "restore it from a backup; or move it away, and a new one is made, whose public key "
             "(`picolase audit key`) is then to be kept anew",
-            path=str(file),
-        ) from error
-
-
-def _rename(file: Path, target: Path) -> None:
-    """Give the file that name, for good: a new name is on disk once its folder is."""
-    file.replace(target)
-    sync(target.parent)
-
-
-def write_whole(file: Path, text: str, mode: int, what: str = "the audit's key") -> None:
-    """Write the file whole or not at all, on disk when this returns; raises StoreError."""
-    partial = file.with_name(file.name + ".partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            os.fchmod(descriptor, mode)
-            stream.write(text + "\n")
-            stream.flush()
-            os.fsync(descriptor)
-        _rename(partial, file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(
-            f"{what} cannot be written [{error.strerror}]",
-            "check that the folder of the database may be written and has room",
             path=str(file),
         ) from error

@@ -178,6 +178,13 @@ class MqttConfig(Table):
             raise ValueError("is the name of the hosts' own topics in Sparkplug; use another")
         return group_id
 
+    @field_validator("allow_stop")
+    @classmethod
+    def _is_heard(cls, allow_stop: bool, info: ValidationInfo) -> bool:
+        if allow_stop and info.data.get("enabled") is False:  # nobody may rely on a stop that nobody hears
+            raise ValueError("nobody listens to cmd/stop without enabled = true")
+        return allow_stop
+
     @field_validator("password_file")
     @classmethod
     def _has_name(cls, file: Path | None, info: ValidationInfo) -> Path | None:

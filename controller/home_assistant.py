@@ -18,9 +18,8 @@ from controller.mqtt_link import Outgoing
 from controller.store.errors import StoreError
 from controller.store.store import Store
 from controller.store.writer import StoreWriter
-from protocols.payloads import Payload
+from protocols.payloads import Payload, period_ms
 from protocols.states import State
-from protocols.timing import TELEMETRY_US
 from protocols.topics import (
     PULSE,
     STATE,
@@ -105,9 +104,12 @@ def _identity(config: MqttConfig) -> str:
 
 
 def _topics(config: MqttConfig) -> tuple[tuple[Topic, int | None], ...]:
-    period_s = max(1 / config.telemetry_hz, TELEMETRY_US / 1e6)
     # The newest pulse does not expire; its time says how old it is.
-    return (STATE, STATE_EXPIRES_S), (TELEMETRY, math.ceil(3 * period_s)), (PULSE, None)
+    return (
+        (STATE, STATE_EXPIRES_S),
+        (TELEMETRY, math.ceil(3 * period_ms(config.telemetry_hz) / 1000)),
+        (PULSE, None),
+    )
 
 
 def _components(topic: Topic, expires_s: int | None) -> Iterator[tuple[str, Component]]:
@@ -115,44 +117,36 @@ def _components(topic: Topic, expires_s: int | None) -> Iterator[tuple[str, Comp
     yield (
         f"{topic.suffix}_ts",
         {
-            **{
-                "platform": "sensor",
-                "name": f"{topic.suffix} time".capitalize(),
-                "device_class": "timestamp",
-            },
-            **{"value_template": "{{ value_json.ts }}", "entity_category": "diagnostic"},
-            **expiry,
-        },
+            "platform": "sensor",
+            "name": f"{topic.suffix} time".capitalize(),
+            "device_class": "timestamp",
+            "value_template": "{{ value_json.ts }}",
+            "entity_category": "diagnostic",
+        }
+        | expiry,
     )
     for field in topic.fields:
         made = _flag(field) if field.type is FieldType.FLAG else _sensor(field)
-        quiet: Component = {"entity_category": "diagnostic", "enabled_by_default": False}
-        yield (
-            f"{topic.suffix}_{field.name}",
-            {
-                "name": _words(topic, field),
-                **made,
-                **expiry,
-                **(quiet if field.name in BOOKKEEPING else {}),
-            },
-        )
+        quiet = _QUIET if field.name in BOOKKEEPING else {}
+        yield f"{topic.suffix}_{field.name}", {"name": _words(topic, field)} | made | expiry | quiet
     if topic is STATE:
         yield (
             "state_sim",
             {
-                **{"platform": "binary_sensor", "name": "Simulated", "entity_category": "diagnostic"},
-                **_TRUE_IS_ON,
-                **{"value_template": "{{ value_json.sim }}"},
-                **expiry,
-            },
+                "platform": "binary_sensor",
+                "name": "Simulated",
+                "entity_category": "diagnostic",
+                "value_template": "{{ value_json.sim }}",
+            }
+            | _TRUE_IS_ON
+            | expiry,
         )
 
 
-_TRUE_IS_ON: Final = {
-    "payload_on": "True",
-    "payload_off": "False",
-}  # how a template writes JSON's true, false
-_FALSE_IS_ON: Final = {"payload_on": "False", "payload_off": "True"}
+_QUIET: Final[Component] = {"entity_category": "diagnostic", "enabled_by_default": False}
+# How a template writes JSON's true and false.
+_TRUE_IS_ON: Final[Component] = {"payload_on": "True", "payload_off": "False"}
+_FALSE_IS_ON: Final[Component] = {"payload_on": "False", "payload_off": "True"}
 
 
 def _flag(field: TopicField) -> Component:

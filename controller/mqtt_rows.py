@@ -49,12 +49,13 @@ def message_of(
     """
     topic, build = _TOPICS[row.topic]
     late_s = max(0.0, (now - row.created).total_seconds())
-    payload = build(row.payload, _stamp(row.payload, boot, simulated))
+    payload = build(row.payload, stamp_of(row.payload, boot, simulated))
     told = {**payload, "late_s": round(late_s, 3), "seq": row.seq}
     return Outgoing(tree.name(topic), encode(told), topic.qos, topic.retain, topic.expiry_s)
 
 
-def _stamp(record: Mapping[str, object], boot: str, simulated: bool | None) -> Stamp:
+def stamp_of(record: Mapping[str, object], boot: str, simulated: bool | None) -> Stamp:
+    """When and of which laser a record was made; raises KeyError or ValueError for what is none."""
     sim = record.get("simulated", simulated)
     return Stamp(
         wall_time=datetime.fromisoformat(str(record["wall_time"])),

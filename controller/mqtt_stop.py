@@ -66,9 +66,8 @@ class RemoteStop:
         self._answering: set[asyncio.Task[None]] = set()
         self._replies = asyncio.Queue[tuple[str, Payload]](WAITING_MAX)
         self._told_s: dict[str, float] = {}
-        self._seq = (
-            0  # of all replies: as many counters as names that somebody makes up, would fill the memory
-        )
+        # Of all replies: as many counters as names that somebody makes up would fill the memory.
+        self._seq = 0
         self._simulated: Callable[[], bool | None] = lambda: None
 
     async def serve(self, link: MqttLink, simulated: Callable[[], bool | None]) -> None:

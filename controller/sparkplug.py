@@ -33,9 +33,8 @@ from protocols.payloads import Payload
 from protocols.topics import ABOUT, PULSE, STATE, TELEMETRY
 
 SPACE: Final = "spBv1.0"  # [P]
-MQTT: Final = (
-    "3.1.1"  # every Sparkplug host's broker has it; what MQTT 5 tells of our topics is not true here
-)
+# Every Sparkplug host's broker has it; what MQTT 5 tells of our topics is not true here.
+MQTT: Final = "3.1.1"
 REBIRTH: Final = "Node Control/Rebirth"  # [P]
 SEQ_COUNT: Final = 256  # [P] of messages and of births
 PULSES_WAITING: Final = 256  # [C] 25 s at 10 Hz; what comes after a longer outage is in the outbox

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from controller.mqtt_rows import stamp_of
 from controller.sparkplug_payload import DataType, Metric, SparkplugQuality, fits
-from protocols.payloads import Payload, Quality, Scalar, Stamp, pulse_payload
+from protocols.payloads import Payload, Quality, Scalar, pulse_payload
 from protocols.topics import ABOUT, PULSE, STAMP_FIELDS, STATE, TELEMETRY, FieldType, Topic, TopicField
 
 TOLD: Final = (ABOUT, STATE, TELEMETRY, PULSE)
@@ -138,9 +139,7 @@ class Image:
 
 def pulse_of(record: Mapping[str, object], *, boot: str, simulated: bool | None) -> Payload:
     """The payload of a recorded pulse, as on its topic; raises KeyError, ValueError for no record."""
-    quality = Quality.BAD if record.get("unknown") else Quality.GOOD
-    wall_time = datetime.fromisoformat(str(record["wall_time"]))
-    return pulse_payload(record, Stamp(wall_time, int(str(record["mono_us"])), boot, simulated, quality))
+    return pulse_payload(record, stamp_of(record, boot, simulated))
 
 
 def milliseconds(moment: datetime) -> int:

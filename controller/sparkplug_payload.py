@@ -13,18 +13,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
-Scalar = str | int | float | bool | None
+from protocols.payloads import Scalar
 
-_STRING, _BOOL, _UINT32, _UINT64, _FLOAT, _DOUBLE, _BYTES, _MESSAGE = (
-    9,
-    8,
-    13,
-    4,
-    2,
-    1,
-    12,
-    11,
-)  # [P] protobuf
+# [P] protobuf's numbers of its types
+_DOUBLE, _FLOAT, _UINT64, _BOOL, _STRING, _MESSAGE, _UINT32 = 1, 2, 4, 8, 9, 11, 13
 _PACKAGE: Final = "picolase.sparkplug"
 _FIELDS: Final[dict[str, tuple[tuple[str, int, int | str, bool], ...]]] = {
     # message -> (field, number, type or message, repeated)

@@ -112,6 +112,11 @@ def goodbye_payload(boot: str, wall_time: datetime) -> Payload:
     return {"online": False, "reason": "clean", "boot": boot, "ts": utc_text(wall_time), "schema": SCHEMA}
 
 
+def period_ms(telemetry_hz: float) -> float:
+    """Time between two samples; the laser itself gives no more."""
+    return max(1000 / telemetry_hz, TELEMETRY_US / 1000)
+
+
 def about_payload(
     device: Mapping[str, object],
     stamp: Stamp,
@@ -121,11 +126,10 @@ def about_payload(
     clock_source: str,
 ) -> Payload:
     """Of `about`; `device` holds what is known of the laser, by declared names (base units are converted)."""
-    period_ms = max(1000 / telemetry_hz, TELEMETRY_US / 1000)  # the laser itself gives no more samples
     host = {
         "schema": SCHEMA,
         "software_version": software_version,
-        "period_ms": period_ms,
+        "period_ms": period_ms(telemetry_hz),
         "clock_source": clock_source,
         "units": ",".join(f"{ending}={unit}" for ending, unit in UNITS.items()),
     }

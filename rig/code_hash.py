@@ -62,4 +62,4 @@ def dependencies(of: str = "picolase") -> list[str]:
 
 def _is_cache(name: Path) -> bool:
     """What tools leave beside the code: a run does not depend on it."""
-    return any(part == "__pycache__" or part.startswith(".") for part in name.parts)
+    return any(part in {"__pycache__", "node_modules"} or part.startswith(".") for part in name.parts)

@@ -10,7 +10,7 @@ import enum
 import hashlib
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 from protocols.frozen import quick
@@ -94,23 +94,9 @@ def append(
     mono_us: int,
     kind: str,
     actor: str,
-    body: Mapping[str, object],
-) -> AuditEntry:
-    """Return the entry after `previous` (None: the first); raise ValueError for NaN or infinity in `body`."""
-    body_json = canonical_json(body)
-    return link(previous, wall_time=wall_time, mono_us=mono_us, kind=kind, actor=actor, body_json=body_json)
-
-
-def link(
-    previous: AuditEntry | Head | None,
-    *,
-    wall_time: str,
-    mono_us: int,
-    kind: str,
-    actor: str,
     body_json: str,
 ) -> AuditEntry:
-    """The same of a body that is canonical JSON already."""
+    """Return the entry after `previous` (None: the first); `body_json` is as `canonical_json` makes it."""
     index, prev_hash = (0, GENESIS_HASH) if previous is None else (previous.index + 1, previous.hash)
     content = (index, prev_hash, wall_time, mono_us, kind, actor, body_json)
     return AuditEntry(*content, hash=_digest(content))

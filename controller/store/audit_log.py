@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from controller.store.database import Database
 from controller.store.errors import StoreError
-from safety.audit import AuditEntry, Break, BreakKind, Head, canonical_json, holds, link, verify
+from safety.audit import AuditEntry, Break, BreakKind, Head, append, canonical_json, holds, verify
 from safety.checkpoints import BEFORE_THE_FIRST, CHECKPOINT, Proof, Signer, check
 
 _values = attrgetter(*(field.name for field in fields(AuditEntry)))
@@ -190,7 +190,7 @@ class AuditWrites(AuditReads):
 
     def _append_audit(self, kind: str, actor: str, body_json: str, *, now_us: int) -> AuditEntry:
         """Do it within the caller's transaction, without a step of its own: for the path of every pulse."""
-        entry = link(
+        entry = append(
             self.audit_head(),
             wall_time=self._now(),
             mono_us=now_us,

@@ -284,8 +284,12 @@ static PyObject *core_restore(PyObject *self, PyObject *arguments)
         PyErr_Format(PyExc_ValueError, "an image has %zu bytes, not %zd", sizeof core->image, size);
         return NULL;
     }
+    if (!begin(core)) {
+        return NULL;
+    }
     memcpy(&core->image, bytes, sizeof core->image);
     take_memory(core, memory);
+    core->running = false;
     Py_RETURN_NONE;
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controller.store import AuditProof, Reader, Store
-from safety.audit import AuditEntry, BreakKind, Head, append
+from safety.audit import AuditEntry, BreakKind, Head, append, canonical_json
 from safety.checkpoints import CHECKPOINT, Signer
 from tests.controller.stored import ROOT, now
 
@@ -141,7 +141,7 @@ def test_a_row_put_in_anywhere_is_found_at_the_row_behind_it(file: Path) -> None
     whole = entries_of(file)
     for place in range(1, len(whole)):
         forged = append(
-            whole[place - 1], wall_time="2026", mono_us=0, kind="end", actor="eve", body={}
+            whole[place - 1], wall_time="2026", mono_us=0, kind="end", actor="eve", body_json="{}"
         )  # well linked
         behind = [renumbered(entry, entry.index + 1) for entry in whole[place:]]
         write(file, [*whole[:place], forged, *behind])
@@ -191,7 +191,7 @@ def test_a_chain_calculated_anew_is_found_by_the_signature_and_by_a_head(file: P
                 mono_us=entry.mono_us,
                 kind=entry.kind,
                 actor="eve",
-                body=body,
+                body_json=canonical_json(body),
             )
             forged.append(made)
         write(file, forged)

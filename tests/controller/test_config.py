@@ -75,8 +75,13 @@ def test_the_defaults_are_those_of_the_brief() -> None:
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_stop_over_mqtt_is_there_where_it_is_allowed(allowed: bool) -> None:
-    text = f"{DEVICE}[mqtt]\nallow_stop = {str(allowed).lower()}\n"
+    text = f"{DEVICE}[mqtt]\nenabled = true\nallow_stop = {str(allowed).lower()}\n"
     assert parse_config(text, HERE).mqtt.allow_stop is allowed
+
+
+def test_a_stop_over_mqtt_that_nobody_would_hear_is_refused() -> None:
+    with pytest.raises(TomlError, match=r"allow_stop.*enabled = true"):
+        parse_config(f"{DEVICE}[mqtt]\nallow_stop = true\nenabled = false\n", HERE)
 
 
 def test_relative_paths_start_at_the_folder_of_the_file() -> None:

@@ -11,33 +11,16 @@ from hypothesis import strategies as st
 
 from controller.meter import DELIVERED, OUTCOMES, Histogram, Meter, outcome_of
 from controller.recorder import record_of
-from protocols.messages import Handpiece, PulseFlag, PulseReport
+from protocols.messages import PulseFlag
 from tests.controller.stored import now
+from tests.safety.laser import REPORT
 
-REPORT = PulseReport(
-    pulse_number=1,
-    boot=1,
-    device_time_us=1,
-    permit_id=1,
-    press=1,
-    flags=frozenset(),
-    set_energy_uj=100_000,
-    monitor_a_uj=101_000,
-    monitor_b_uj=98_000,
-    pulse_width_ps=740,
-    mode_width_ps=750,
-    wavelength_nm=755,
-    handpiece=Handpiece.ZOOM,
-    spot_um=3_000,
-    rep_rate_mhz=5_000,
-    lamp_mv=1_000_000,
-    coolant_mc=60_000,
-)
+MEASURED = {"set_energy_uj": 100_000, "monitor_a_uj": 101_000, "monitor_b_uj": 98_000, "pulse_width_ps": 740}
 
 
 def told(*flags: PulseFlag, **changes: Any) -> dict[str, Any]:
     """A pulse as the fan-out tells it."""
-    report = replace(REPORT, flags=frozenset(flags), **changes)
+    report = replace(REPORT, flags=frozenset(flags), **(MEASURED | changes))
     record = record_of("PL-1", report, None, now(), 1)
     return asdict(record) | {"flags": sorted(record.flags)}
 

@@ -33,7 +33,14 @@ def chain(count: int, *, signed_every: int = 3) -> list[AuditEntry]:
         else:
             kind, body = "command.outcome", {"command": "arm", "number": number}
         entries.append(
-            append(last, wall_time="2030-01-01T00:00:00Z", mono_us=number, kind=kind, actor="anna", body=body)
+            append(
+                last,
+                wall_time="2030-01-01T00:00:00Z",
+                mono_us=number,
+                kind=kind,
+                actor="anna",
+                body_json=canonical_json(body),
+            )
         )
     return entries
 
@@ -81,7 +88,7 @@ def checkpoint(data: bytes) -> None:
             at = given.number(0, 2**16 - 1) % len(text)
             replaced = given.number(0, 3)
             text[at : at + replaced] = given.piece(3)
-        made = append(last, wall_time="t", mono_us=0, kind=CHECKPOINT, actor="a", body={})
+        made = append(last, wall_time="t", mono_us=0, kind=CHECKPOINT, actor="a", body_json="{}")
         raw = replace(made, body=text.decode("utf-8", "replace"))
         entries.append(replace(raw, hash=hash_of(raw)))
     proofs: list[Proof] = []

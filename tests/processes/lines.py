@@ -94,6 +94,27 @@ def far_end(link: Path) -> Iterator[FarEnd]:
         made.close()
 
 
+@contextlib.contextmanager
+def thief(port: Path) -> Iterator[bytearray]:
+    """Open a port that somebody else has open too, and take what comes first; gives what was taken."""
+    stolen = bytearray()
+    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+    def take() -> None:
+        with contextlib.suppress(BlockingIOError):  # the owner was quicker
+            stolen.extend(os.read(descriptor, READ_SIZE))
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(
+        descriptor, take
+    )  # woken together with the owner: one who looks now and then gets nothing
+    try:
+        yield stolen
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
 class TcpRelay:
     """A TCP port that leads to another one; can be cut, refuse, and fall silent without closing."""
 

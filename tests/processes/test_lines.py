@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,7 +12,7 @@ import pytest
 import serial
 
 from tests.processes.judge import back_to_standby, emission_ends, lit
-from tests.processes.lines import relay, tcp_relay
+from tests.processes.lines import relay, tcp_relay, thief
 from tests.processes.rig import Rig, plan
 from tests.processes.status import latched, permitted, state
 
@@ -115,17 +113,12 @@ async def test_a_terminal_that_asks_nobody_and_steals_bytes_costs_no_pulse_its_r
     await rig.start()
     session = await rig.begin(plan(SERIES))
     await firing(rig)
-    stolen = bytearray()
-    thief = os.open(rig.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    try:
-        until_s = time.monotonic() + 1.0
-        while time.monotonic() < until_s:
-            with contextlib.suppress(BlockingIOError):
-                stolen += os.read(thief, 4096)
-            await asyncio.sleep(0.001)
-    finally:
-        os.close(thief)
-    assert stolen, "the thief got nothing: the test tests nothing"
+    with thief(rig.port) as stolen:
+
+        async def enough() -> bool:
+            return len(stolen) >= 256
+
+        await rig.wait("the thief has some frames' worth", enough, lambda: f"{len(stolen)} bytes")
     await rig.foot("release")
     now = await rig.until("the laser is heard again", lambda now: bool(state(now)))
     if permitted(now):

@@ -88,13 +88,13 @@ def overdose(patch: pytest.MonkeyPatch) -> None:
 
 
 def doctored_audit(patch: pytest.MonkeyPatch) -> None:
-    link = safety.audit.link
+    append = safety.audit.append
 
     def doctoring(*given: Any, **named: Any) -> Any:
-        entry = link(*given, **named)
+        entry = append(*given, **named)
         return replace(entry, body=entry.body.replace("}", ',"more":1}')) if entry.index == 20 else entry
 
-    patch.setattr(audit_log, "link", doctoring)
+    patch.setattr(audit_log, "append", doctoring)
 
 
 def host_forgets(patch: pytest.MonkeyPatch) -> None:

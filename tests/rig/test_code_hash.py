@@ -27,8 +27,8 @@ def test_every_file_and_every_version_is_in_the_codes_hash(tmp_path: Path, name:
     before = hashed()
     assert hashed(versions=("b==2", "a==1")) == before
     assert len({before, hashed("3.11.3"), hashed(versions=("a==1", "b==3"))}) == 3
-    for cache in ("one/__pycache__/code.pyc", "two/.tool/cache.db"):
-        (tmp_path / cache).parent.mkdir()
+    for cache in ("one/__pycache__/code.pyc", "two/.tool/cache.db", "two/node_modules/x/a.js"):
+        (tmp_path / cache).parent.mkdir(parents=True)
         (tmp_path / cache).write_text("x")
     (tmp_path / "three/other.py").write_text("x")
     assert hashed() == before

@@ -9,7 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety.audit import AuditEntry, Break, BreakKind, Head, append, verify
+from safety.audit import AuditEntry, Break, BreakKind, Head, append, canonical_json, verify
 from safety.checkpoints import BEFORE_THE_FIRST, CHECKPOINT, Proof, Signer, check, is_public_key
 
 OLD, NEW, EVE = (Signer.from_secret(bytes([number]) * 32) for number in (1, 2, 3))
@@ -17,7 +17,9 @@ OLD, NEW, EVE = (Signer.from_secret(bytes([number]) * 32) for number in (1, 2, 3
 
 def add(chain: list[AuditEntry], kind: str, body: dict[str, Any], *, actor: str = "ann") -> None:
     previous = chain[-1] if chain else None
-    chain.append(append(previous, wall_time="2026", mono_us=1, kind=kind, actor=actor, body=body))
+    chain.append(
+        append(previous, wall_time="2026", mono_us=1, kind=kind, actor=actor, body_json=canonical_json(body))
+    )
 
 
 def sign(chain: list[AuditEntry], signer: Signer, next_key: str = "") -> None:

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import tomllib
 import weakref
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -170,17 +171,29 @@ def test_a_line_that_was_taken_away_is_named() -> None:
 
 
 class Restless(RamMemory):
-    """A memory that has the firmware step while it is stepping."""
+    """A memory that has the firmware do something while it runs."""
 
     firmware: Native
+    act: Callable[[], object]
 
     def write(self, offset: int, data: bytes) -> None:
-        self.firmware.step(0, Inputs(), b"", b"")
+        self.act()
 
 
-def test_a_firmware_that_runs_already_is_not_entered_again() -> None:
+def restless(act: str = "step") -> Restless:
     memory = Restless()
     memory.firmware = Native()
+    core, image = memory.firmware._core, memory.firmware.__getstate__()["image"]
+    memory.act = {
+        "step": lambda: memory.firmware.step(0, Inputs(), b"", b""),
+        "restore": lambda: core.restore(image, memory),
+    }[act]
+    return memory
+
+
+@pytest.mark.parametrize("act", ["step", "restore"])
+def test_a_firmware_that_runs_already_is_not_entered_again(act: str) -> None:
+    memory = restless(act)
     with pytest.raises(RuntimeError, match="its memory called it"):
         memory.firmware.boot(0, memory, watchdog_reset=False)
     memory.firmware.boot(0, RamMemory(), watchdog_reset=False)
@@ -188,8 +201,7 @@ def test_a_firmware_that_runs_already_is_not_entered_again() -> None:
 
 
 def test_a_firmware_that_nobody_has_any_more_is_forgotten_with_its_memory() -> None:
-    memory = Restless()
-    memory.firmware = Native()
+    memory = restless()
     memory.firmware.boot(0, RamMemory(), watchdog_reset=False)
     with pytest.raises(RuntimeError):
         memory.firmware.boot(0, memory, watchdog_reset=False)  # from now on both have each other
