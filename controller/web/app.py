@@ -88,7 +88,7 @@ def build_web(
         return await console.who(token, Role.OPERATOR)
 
     _add_page(app, files, events, new_browser)
-    _add_login(app, console, browsers, token_of=token_of, viewer_of=viewer_of, asker_of=asker_of)
+    _add_login(app, console, browsers, token_of=token_of, asker_of=asker_of)
     add_acts(app, console, asking_operator_of, {name: f"/act/{name}" for name in ACTS})
 
     @app.post("/stop")
@@ -131,7 +131,7 @@ def _add_page(app: FastAPI, files: Files, events: Events, new_browser: Callable[
 
 
 def _add_login(
-    app: FastAPI, console: Console, browsers: Browsers, *, token_of: Token, viewer_of: Viewer, asker_of: Token
+    app: FastAPI, console: Console, browsers: Browsers, *, token_of: Token, asker_of: Token
 ) -> None:
     def about(who: Who) -> dict[str, Any]:
         logins = console.logins
@@ -145,9 +145,13 @@ def _add_login(
             "training": console.training(who.operator),
         }
 
+    # The one question that whoever is not logged in may ask: an error would stand in every browser's console.
     @app.get("/me")
-    async def me(who: Annotated[Who, Depends(viewer_of)]) -> dict[str, Any]:
-        return about(who)
+    async def me(token: Annotated[str | None, Depends(token_of)]) -> dict[str, Any]:
+        try:
+            return about(await console.who(token, Role.VIEWER, in_use=False))
+        except NotAuthorised as error:
+            return {"name": None, "error": f"login.{error.reason.name.lower()}", "message": str(error)}
 
     @app.post("/login")
     async def login(

@@ -51,7 +51,6 @@ TABLE: dict[tuple[str, str], tuple[Any, ...]] = {
     ("GET", "/static/{path:path}"): everybody(IN),
     ("GET", "/words"): everybody(IN),
     ("GET", "/events"): everybody(IN),
-    ("GET", "/me"): viewers(IN),
     ("GET", "/sessions"): viewers(IN),
     ("GET", "/sessions/{known_as}"): viewers(ABSENT),
     ("GET", "/sessions/{known_as}/report"): viewers(ABSENT),
@@ -71,13 +70,14 @@ TABLE: dict[tuple[str, str], tuple[Any, ...]] = {
     ("POST", "/act/arm"): operators(IN, (409, "session.none")),
     ("POST", "/act/standby"): operators(IN),
     ("POST", "/act/abandon"): operators(TWO),
+    ("GET", "/me"): everybody(IN),  # who is nobody is told so; which name is told stands in its own test
     ("POST", "/stop"): everybody(IN),
     ("POST", "/logout"): everybody(IN),
 }
 # A login replaces the one before, so it has a test of its own.
 LOGIN = ("POST", "/login")
 WITHOUT_CSRF = {"/stop", "/login"}
-ANYBODY = {"/", "/static/{path:path}", "/words", "/events", "/stop", "/login", "/logout"}
+ANYBODY = {"/", "/static/{path:path}", "/words", "/events", "/me", "/stop", "/login", "/logout"}
 BODIES: dict[str, dict[str, Any]] = {
     "/act/check": PLAN_BODY,
     "/act/aiming": {"on": True},
@@ -147,6 +147,18 @@ async def test_each_route_lets_in_whom_the_table_lets_in_and_nobody_else(kind: s
         assert bool(armed) == (TABLE["POST", "/act/arm"][place] == IN)
 
 
+@pytest.mark.parametrize("kind", ASKERS)
+async def test_who_i_am_is_told_to_whom_the_records_let_look_and_to_nobody_else(
+    kind: str, tmp_path: Path
+) -> None:
+    async with before(kind, tmp_path) as (web, headers), web.http(headers) as http:
+        told = (await http.get("/me")).json()
+        lets_look = TABLE["GET", "/sessions"][ASKERS.index(kind)] == IN
+        assert (told["name"], "csrf" in told, "error" in told) == (
+            ("anna", True, False) if lets_look else (None, False, True)
+        )
+
+
 @pytest.mark.parametrize("csrf", [None, "", "made-up", "of another login"])
 async def test_without_the_second_token_nothing_is_done_but_a_stop_and_nothing_reaches_the_laser(
     csrf: str | None, tmp_path: Path
@@ -164,7 +176,8 @@ async def test_without_the_second_token_nothing_is_done_but_a_stop_and_nothing_r
         assert asked == 14
         assert web.stack.line.bytes_carried == carried
         assert await verdict(web, "POST", "/stop", forged) == IN
-        assert await verdict(web, "GET", "/me", headers) == IN  # still logged in
+        async with web.http(headers) as http:
+            assert (await http.get("/me")).json()["name"] == "anna"  # still logged in
 
 
 async def test_a_token_of_the_api_is_no_cookie_and_a_cookie_no_token(tmp_path: Path) -> None:

@@ -212,8 +212,8 @@ def _app(stand_in: StandIn) -> FastAPI:
 
     @app.get("/me")
     async def me() -> Response:
-        refused = {"error": "login.not_logged_in", "message": "log in first", "reasons": [], "problems": []}
-        return JSONResponse(ME) if stand_in.logged_in else JSONResponse(refused, 401)
+        nobody = {"name": None, "error": "login.idle", "message": "logged out: not used for 15 min"}
+        return JSONResponse(ME if stand_in.logged_in else nobody)
 
     @app.post("/login")
     async def login(request: Request) -> Response:

@@ -29,7 +29,7 @@ def plan_view(page: Any) -> None:
 
 def test_one_logs_in_and_out_and_the_password_stays_nowhere(daemon: StandIn, browser: Any) -> None:
     daemon.logged_in = False
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, allowed=("401",)) as page:  # of the wrong password
         page.locator("#login-name").fill("ada")
         page.locator("#login-password").fill("wrong")
         page.keyboard.press("Enter")
@@ -51,11 +51,12 @@ def test_one_logs_in_and_out_and_the_password_stays_nowhere(daemon: StandIn, bro
 def test_a_login_that_has_ended_is_noticed_at_the_next_act(daemon: StandIn, browser: Any) -> None:
     refused = {"error": "login.idle", "message": "locked after a time without use: log in again"}
     daemon.answers["/act/standby"] = (401, refused)
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, allowed=("401",)) as page:
         expect(page.locator("#me")).to_be_visible()
         page.locator("#standby").click()
         expect(page.locator("#act-told")).to_contain_text("locked after a time without use")
         expect(page.locator("#login")).to_be_visible()
+        expect(page.locator("#login-told")).to_have_text(refused["message"])
         expect(page.locator("#standby")).to_be_disabled()
 
 

@@ -25,7 +25,7 @@ export class Asker {
       return { ok: false, status: 0, told: {} };
     }
     const told = await answer.json().catch(() => ({}));
-    if (answer.status === 401 && path !== "/login" && path !== "/me") this.unauthorised();
+    if (answer.status === 401 && path !== "/login") this.unauthorised(told);
     const refused = told.outcome !== undefined && told.outcome !== "done";
     return { ok: answer.ok && !refused, status: answer.status, told };
   }

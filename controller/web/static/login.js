@@ -11,7 +11,7 @@ export class Me {
     this.asker = asker;
     this.changed = changed;
     this.known = null;
-    asker.unauthorised = () => this.forget();
+    asker.unauthorised = (told) => this.forget(told.message);
     $("login").addEventListener("submit", (event) => {
       event.preventDefault();
       this.login();
@@ -21,9 +21,9 @@ export class Me {
   }
 
   async look() {
-    const { ok, status, told } = await this.asker.get("/me");
-    if (ok) this.become(told);
-    else if (status === 401) this.forget();
+    const { ok, told } = await this.asker.get("/me");
+    if (ok && told.name) this.become(told);
+    else if (ok) this.forget(told.message);
   }
 
   async login() {
@@ -46,10 +46,12 @@ export class Me {
     this.show();
   }
 
-  forget() {
+  // `why`: in the daemon's words, when it was not the person who logged out.
+  forget(why = "") {
     if (this.known === null) return;
     this.known = null;
     this.asker.csrf = "";
+    if (why) put($("login-told"), why);
     this.show();
   }
 

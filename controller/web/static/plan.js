@@ -109,7 +109,7 @@ export class Plan {
   beside(one) {
     const key = one.code?.startsWith("confirm.") ? one.code.slice("confirm.".length) : "";
     if (one.code?.startsWith("course.")) return true;
-    const where = key === "eyewear" && this.items.get(key).box.checked ? $("reasons-eyewear") : this.items.get(key)?.why;
+    const where = key === "eyewear_nm" ? $("reasons-eyewear") : this.items.get(key)?.why;
     where?.append(el("li", {}, reason(one)));
     return where !== undefined;
   }
