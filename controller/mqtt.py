@@ -26,6 +26,7 @@ from controller.mqtt_stop import RemoteStop
 from controller.mqtt_tries import Tries
 from controller.store.errors import StoreError
 from controller.store.records import OutboxMessage
+from hal.time import now_us
 from protocols import payloads
 from protocols.payloads import Payload, Quality, encode
 from protocols.topics import (
@@ -57,6 +58,7 @@ class MqttHealth:
     trouble: str | None  # in words; None: none
     sent: int
     samples_dropped: int
+    since_s: float  # so long it has been connected, or not
 
 
 class Beside(Protocol):
@@ -125,6 +127,7 @@ class MqttPublisher:
 
         self._version: str | None = None  # of MQTT, with which the broker was reached last
         self._connected = False
+        self._since_us = now_us()
         self._tries = Tries("MQTT", _log, stopping=self._stopping, jitter=jitter)
         self._sent = 0
         self._replaced = 0
@@ -134,7 +137,8 @@ class MqttPublisher:
         """How publishing stands now."""
         dropped = self._replaced + self._feed.dropped[Kind.TELEMETRY]
         trouble = self._tries.trouble
-        return MqttHealth(self._connected, str(trouble) if trouble else None, self._sent, dropped)
+        since_s = (now_us() - self._since_us) / 1e6
+        return MqttHealth(self._connected, str(trouble) if trouble else None, self._sent, dropped, since_s)
 
     def stop(self) -> None:
         """Ask `run` to publish what it has heard and what the outbox holds, to say goodbye, and to return."""
@@ -200,7 +204,8 @@ class MqttPublisher:
         try:
             await self._session()
         finally:
-            self._connected = False
+            if self._connected:
+                self._connected, self._since_us = False, now_us()
 
     async def _session(self) -> None:
         """Use one connection: return after a goodbye, or raise what ended it."""
@@ -270,7 +275,8 @@ class MqttPublisher:
                 await self._beside.keep(about, shown, partial(self._send_now, link))
             self._cleared.update(name for name in cleared if self._alarms[name] is None)
             if not self._connected:
-                self._connected, self._tries.trouble = True, self._tries.trouble if link.not_taken else None
+                self._connected, self._since_us = True, now_us()
+                self._tries.trouble = self._tries.trouble if link.not_taken else None
                 _log.info("MQTT %s: connected to %s:%d", link.version, self._config.host, self._config.port)
             if self._stopping.is_set():
                 return
