@@ -5,11 +5,22 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI
 
-from controller.api_bodies import NOBODY, Acknowledgement, Agreed, Confirmations, NewSession, Switch
+from controller.api_bodies import (
+    NOBODY,
+    Acknowledgement,
+    Agreed,
+    Confirmations,
+    EffectCorrection,
+    NewEffect,
+    NewSession,
+    Resolution,
+    Switch,
+)
 from controller.console import Console
 from controller.lease import Who
 
 ACTS: Final = ("open", "resume", "abandon", "arm", "standby", "ack", "calibrate", "aiming", "resolve")
+EFFECT_ACTS: Final = ("effects", "effects/resolve", "effects/correct")
 
 
 def add_acts(
@@ -69,3 +80,25 @@ def add_acts(
     @app.post(paths["resolve"])
     async def resolve(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
         return await console.resolve(who, second=body.given())
+
+
+def add_effects(
+    app: FastAPI, console: Console, asker: Callable[..., Awaitable[Who]], paths: Mapping[str, str]
+) -> None:
+    """Add a POST for each of `EFFECT_ACTS`, as `add_acts` does for its own: of adverse effects."""
+    Asker = Annotated[Who, Depends(asker)]  # noqa: N806  # a type, if a local one
+
+    @app.post(paths["effects"])
+    async def effect(body: NewEffect, who: Asker) -> dict[str, Any]:
+        return await console.subjects.record(
+            who, body.session, body.kind, body.severity, onset=body.onset, resolved=body.resolved
+        )
+
+    @app.post(paths["effects/resolve"])
+    async def resolve_effect(body: Resolution, who: Asker) -> dict[str, Any]:
+        return await console.subjects.resolve(who, body.effect, body.on)
+
+    @app.post(paths["effects/correct"])
+    async def correct_effect(body: EffectCorrection, who: Asker) -> dict[str, Any]:
+        instead = None if body.instead is None else body.instead.finding()
+        return await console.subjects.correct(who, body.effect, body.reason, instead)

@@ -21,16 +21,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
 from starlette.types import ASGIApp
 
-from controller.acts import ACTS, add_acts
+from controller.acts import ACTS, EFFECT_ACTS, add_acts, add_effects
 from controller.api_bodies import (
     NAME_MAX,
     TEXT_MAX,
-    EffectCorrection,
     Login,
-    NewEffect,
     PlanText,
     Refusal,
-    Resolution,
 )
 from controller.body_limit import TOO_LONG, BodyLimit
 from controller.config import is_loopback
@@ -89,8 +86,6 @@ def build_api(
     async def who_of(token: Token) -> Who:
         return await console.who(token, Role.OPERATOR)
 
-    Asker = Annotated[Who, Depends(who_of)]  # noqa: N806
-
     async def viewer_of(token: Token) -> Who:
         return await console.who(token, Role.VIEWER, in_use=False)  # as watching is no use
 
@@ -132,27 +127,13 @@ def build_api(
         return await console.stop("operator", "stop asked for over the API")
 
     add_acts(api, console, who_of, PATHS)
+    add_effects(api, console, who_of, {name: f"/{name}" for name in EFFECT_ACTS})
 
     Subject = Annotated[str, InPath(max_length=NAME_MAX)]  # noqa: N806
 
     @api.get("/courses/{subject}", dependencies=[Depends(viewer_of)])
     async def course(subject: Subject) -> dict[str, Any]:
         return await console.subjects.tell(subject)
-
-    @api.post("/effects")
-    async def effect(body: NewEffect, who: Asker) -> dict[str, Any]:
-        return await console.subjects.record(
-            who, body.session, body.kind, body.severity, onset=body.onset, resolved=body.resolved
-        )
-
-    @api.post("/effects/resolve")
-    async def resolve_effect(body: Resolution, who: Asker) -> dict[str, Any]:
-        return await console.subjects.resolve(who, body.effect, body.on)
-
-    @api.post("/effects/correct")
-    async def correct_effect(body: EffectCorrection, who: Asker) -> dict[str, Any]:
-        instead = None if body.instead is None else body.instead.finding()
-        return await console.subjects.correct(who, body.effect, body.reason, instead)
 
     return api
 

@@ -117,6 +117,9 @@ class WebConfig(Table):
         description="Control socket of the simulator, for its panel on the page; no panel, if not set.",
         examples=["run/control.sock"],
     )
+    fleet: bool = Field(
+        False, description="Whether the page shows all lasers of the broker of [mqtt], which it only reads."
+    )
 
     @field_validator("host")
     @classmethod

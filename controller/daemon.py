@@ -245,6 +245,7 @@ class Daemon:
         if with_api and config.web.enabled:
             self.web = WebConsole(
                 config.web,
+                config.mqtt,
                 console=self.console,
                 fanout=self.fanout,
                 writer=self.writer,

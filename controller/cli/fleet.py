@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -181,17 +180,9 @@ class _Shown:
         return sorted(self._lasers.rows(_wall_us(), self._sites), key=ORDERS[self._sort])
 
     def _counts(self, rows: list[Row]) -> dict[str, Any]:
-        lasers = self._lasers
-        return {
-            "lasers": len(rows),
-            "live": sum(row.live for row in rows),
-            "with_alarms": sum(bool(row.alarms or row.faults) for row in rows),
-            "states": dict(sorted(Counter(row.state for row in rows if row.live).items())),
-            "messages": lasers.taken,
-            "unreadable": lasers.unreadable,
-            "repeated": lasers.repeated,
-            "crowded_out": lasers.crowded_out,
-        }
+        from controller.fleet_counts import counts
+
+        return counts(self._lasers, rows)
 
     def _plain(self, rows: list[Row]) -> dict[str, Any]:
         about = {"at": wall_clock().isoformat(), "broker": self._broker, "trouble": self._watch.trouble}

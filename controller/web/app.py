@@ -9,9 +9,9 @@ from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from controller.acts import ACTS, add_acts
+from controller.acts import ACTS, EFFECT_ACTS, add_acts, add_effects
 from controller.api import BODY_MAX, translate_errors
-from controller.api_bodies import Login, PlanText, Refusal
+from controller.api_bodies import NAME_MAX, Login, PlanText, Refusal
 from controller.body_limit import BodyLimit
 from controller.console import Console
 from controller.lease import Who
@@ -21,6 +21,7 @@ from controller.web.archive import Archive
 from controller.web.browsers import BROWSER_COOKIE, COOKIE, Browsers
 from controller.web.events import Events, Watch
 from controller.web.files import Files
+from controller.web.fleet_view import FleetView
 from controller.web.guard import Guard
 from controller.web.simulator import Simulator
 from controller.web.words import catalogue
@@ -40,6 +41,7 @@ Viewer = Callable[..., Awaitable[Who]]
 """A dependency that tells who asks, or raises."""
 
 RecordId = Annotated[str, InPath(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Subject = Annotated[str, InPath(max_length=NAME_MAX)]
 SimName = Annotated[str, InPath(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
 
 
@@ -51,6 +53,7 @@ def build_web(
     archive: Archive,
     files: Files,
     simulator: Simulator,
+    fleet: FleetView,
     loopback_only: bool,
     new_browser: Callable[[], str],
 ) -> Guard:
@@ -90,6 +93,7 @@ def build_web(
     _add_page(app, files, events, new_browser)
     _add_login(app, console, browsers, token_of=token_of, asker_of=asker_of)
     add_acts(app, console, asking_operator_of, {name: f"/act/{name}" for name in ACTS})
+    add_effects(app, console, asking_operator_of, {name: f"/act/{name}" for name in EFFECT_ACTS})
 
     @app.post("/stop")
     async def stop(token: Given) -> dict[str, Any]:
@@ -99,7 +103,12 @@ def build_web(
     async def check(body: PlanText) -> dict[str, Any]:
         return await console.check_plan(body.text, body.file)
 
-    _add_records(app, archive, viewer_of)
+    _add_records(app, console, archive, viewer_of)
+
+    @app.get("/fleet", dependencies=[Depends(viewer_of)])
+    async def lasers() -> Response:
+        return Response(fleet.picture(), media_type="application/json")
+
     _add_simulator(app, simulator, viewer_of, asking_operator_of)
     return Guard(app, loopback_only=loopback_only)
 
@@ -172,7 +181,7 @@ def _add_login(
         return answer
 
 
-def _add_records(app: FastAPI, archive: Archive, viewer_of: Viewer) -> None:
+def _add_records(app: FastAPI, console: Console, archive: Archive, viewer_of: Viewer) -> None:
     viewer = [Depends(viewer_of)]
 
     @app.get("/sessions", dependencies=viewer)
@@ -187,6 +196,14 @@ def _add_records(app: FastAPI, archive: Archive, viewer_of: Viewer) -> None:
     async def report(known_as: RecordId) -> Response:
         page = await archive.answer("page", known_as)
         return Response(page, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
+
+    @app.get("/sessions/{known_as}/effects", dependencies=viewer)
+    async def effects(known_as: RecordId) -> list[dict[str, Any]]:
+        return await archive.effects(known_as)
+
+    @app.get("/courses/{subject}", dependencies=viewer)
+    async def course(subject: Subject) -> dict[str, Any]:
+        return await console.subjects.tell(subject)
 
     @app.get("/incidents", dependencies=viewer)
     async def incidents() -> list[dict[str, Any]]:

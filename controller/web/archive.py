@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.declined import Declined
-from controller.store import SessionRecord, Store, StoreWriter, rfc3339
+from controller.store import RecordRefused, SessionRecord, Store, StoreWriter, rfc3339
+from safety.courses import Effect
 
 LISTED: Final = 100
 READING_S: Final = 60.0  # [C] a database of years is proven in seconds; what takes longer hangs
@@ -48,6 +49,13 @@ class Archive:
         return [
             {"id": one.id, "time": rfc3339(one.wall_time), "first_cause": one.first_cause} for one in kept
         ]
+
+    async def effects(self, session_id: str) -> list[dict[str, Any]]:
+        """The adverse effects of one session, in the order of recording; Declined where there is none."""
+        try:
+            return [one.plain() for one in await self._writer.run(_effects, session_id)]
+        except RecordRefused as error:
+            raise Declined(404, "records.absent", str(error)) from error
 
     async def answer(self, question: str, known_as: str) -> bytes:
         """The answer of `controller.web.reading`; raises Declined when there is none."""
@@ -92,6 +100,7 @@ def _told(session: SessionRecord) -> dict[str, Any]:
     return {
         "id": session.id,
         "name": session.plan.get("name", ""),
+        "subject": session.plan.get("subject"),
         "operator": session.operator,
         "state": session.state.value,
         "started": rfc3339(session.started),
@@ -102,3 +111,8 @@ def _told(session: SessionRecord) -> dict[str, Any]:
         "energy_mj": session.energy_mj,
         "dose_j_cm2": session.dose_j_cm2,
     }
+
+
+def _effects(store: Store, session_id: str) -> list[Effect]:
+    store.session(session_id)  # refuses where there is none
+    return store.session_effects(session_id)

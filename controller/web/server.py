@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.api import serve
-from controller.config import WebConfig
+from controller.config import MqttConfig, WebConfig
 from controller.console import Console
 from controller.fanout import Fanout
 from controller.listening import ListenError, listen_tcp
@@ -22,6 +22,7 @@ from controller.web.archive import Archive
 from controller.web.browsers import Browsers
 from controller.web.events import Events
 from controller.web.files import Files
+from controller.web.fleet_view import FleetView
 from controller.web.guard import Guard
 from controller.web.simulator import Simulator
 
@@ -39,6 +40,7 @@ class WebConsole:
     def __init__(
         self,
         config: WebConfig,
+        mqtt: MqttConfig,
         *,
         console: Console,
         fanout: Fanout,
@@ -57,6 +59,7 @@ class WebConsole:
         self._report = report
         self._browsers = Browsers(secrets.token_bytes(32), now_us)
         self._archive = Archive(writer, store_path)
+        self._fleet = FleetView(mqtt if config.fleet else None, now_us)
         self._events: Events | None = None
         self._trouble = "is starting"
 
@@ -68,6 +71,7 @@ class WebConsole:
             "address": self.address,
             "trouble": self._trouble or None,
             "watchers": 0 if self._events is None else self._events.watchers,
+            "fleet": self._config.fleet,
         }
 
     @property
@@ -99,17 +103,19 @@ class WebConsole:
         app = self._app(events)
         telling = asyncio.create_task(events.run(), name="web-events")
         serving = asyncio.create_task(serve(app, listening), name="web-server")
+        fleet = asyncio.create_task(self._fleet.run(), name="web-fleet")
         self._events, self._trouble = events, ""
         _log.info("the page is at %s", self.address)
         try:
-            await asyncio.wait({telling, serving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({telling, serving, fleet}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._events = None
             telling.cancel()  # first: the streams end by it, and the server waits for them
-            await asyncio.wait({telling})
+            fleet.cancel()
+            await asyncio.wait({telling, fleet})
             serving.cancel()
             await asyncio.wait({serving})
-        for task in (telling, serving):
+        for task in (telling, serving, fleet):
             if not task.cancelled():
                 task.result()
 
@@ -121,6 +127,7 @@ class WebConsole:
             archive=self._archive,
             files=Files(),
             simulator=Simulator(self._config.simulator_control, self._console.status),
+            fleet=self._fleet,
             loopback_only=not self._config.allow_remote,
             new_browser=lambda: secrets.token_urlsafe(16),
         )

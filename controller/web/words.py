@@ -12,6 +12,7 @@ from protocols.interlocks import INTERLOCKS, Interlock
 from protocols.messages import PulseFlag
 from protocols.states import State
 from safety.checklist import ITEMS
+from safety.courses import EffectKind, Mistake, severities, severity_words
 from safety.judgement import ENERGY_TRIP_PERCENT, WIDTH_HIGH_PS, WIDTH_LOW_PS, WIDTH_MODE_PERCENT
 
 STOP_UNCONFIRMED_MS: Final = 1_500
@@ -57,6 +58,18 @@ def catalogue() -> dict[str, Any]:
             {"key": item.key, "statement": item.statement, "action": item.action} for item in ITEMS.values()
         ],
         "service": list(SERVICE_CONDITIONS),
+        "effects": [
+            {
+                "kind": kind.value,
+                "name": words(kind.value),
+                "severities": [
+                    {"severity": severity, "name": severity_words(kind, severity)}
+                    for severity in severities(kind)
+                ],
+            }
+            for kind in EffectKind
+        ],
+        "mistakes": [{"key": mistake.value, "name": words(mistake.value)} for mistake in Mistake],
         "limits": {
             "silent_ms": SILENT_US // 1000,
             "stop_unconfirmed_ms": STOP_UNCONFIRMED_MS,

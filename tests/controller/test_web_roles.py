@@ -29,6 +29,7 @@ UNTRAINED = (403, "operator.training")
 TWO = (403, "second.needed")
 UNFINISHED = (409, "session.unfinished")
 ABSENT = (404, "records.absent")
+NO_SUCH = (422, "effect")
 NO_SIMULATOR = (404, "sim.off")
 
 
@@ -54,6 +55,9 @@ TABLE: dict[tuple[str, str], tuple[Any, ...]] = {
     ("GET", "/sessions"): viewers(IN),
     ("GET", "/sessions/{known_as}"): viewers(ABSENT),
     ("GET", "/sessions/{known_as}/report"): viewers(ABSENT),
+    ("GET", "/sessions/{known_as}/effects"): viewers(ABSENT),
+    ("GET", "/courses/{subject}"): viewers((404, "subject")),
+    ("GET", "/fleet"): viewers((404, "fleet.off")),
     ("GET", "/incidents"): viewers(IN),
     ("GET", "/incidents/{known_as}"): viewers(ABSENT),
     ("GET", "/sim"): viewers(NO_SIMULATOR),
@@ -65,6 +69,9 @@ TABLE: dict[tuple[str, str], tuple[Any, ...]] = {
     ("POST", "/act/calibrate"): operators(IN),
     ("POST", "/act/aiming"): operators(IN),
     ("POST", "/act/resolve"): operators(IN),
+    ("POST", "/act/effects"): operators(NO_SUCH),
+    ("POST", "/act/effects/resolve"): operators(NO_SUCH),
+    ("POST", "/act/effects/correct"): operators(NO_SUCH),
     ("POST", "/act/open"): operators(UNFINISHED, UNTRAINED),
     ("POST", "/act/resume"): operators(IN, UNTRAINED),
     ("POST", "/act/arm"): operators(IN, (409, "session.none")),
@@ -81,10 +88,19 @@ ANYBODY = {"/", "/static/{path:path}", "/words", "/events", "/me", "/stop", "/lo
 BODIES: dict[str, dict[str, Any]] = {
     "/act/check": PLAN_BODY,
     "/act/aiming": {"on": True},
+    "/act/effects": {"session": "none", "kind": "pain", "severity": 1},
+    "/act/effects/resolve": {"effect": 1},
+    "/act/effects/correct": {"effect": 1, "reason": "not_there"},
     "/act/open": PLAN_BODY | CONFIRMED,
     "/act/resume": CONFIRMED,
 }
-PATHS = {"{path:path}": "index.html", "{known_as}": "none", "{action}": "key", "{fault}": "pump"}
+PATHS = {
+    "{path:path}": "index.html",
+    "{known_as}": "none",
+    "{subject}": "P-0042",
+    "{action}": "key",
+    "{fault}": "pump",
+}
 
 
 @asynccontextmanager
@@ -173,7 +189,7 @@ async def test_without_the_second_token_nothing_is_done_but_a_stop_and_nothing_r
             if method == "POST" and path not in WITHOUT_CSRF:
                 assert await verdict(web, method, path, forged) == NO_CSRF, path
                 asked += 1
-        assert asked == 14
+        assert asked == 17
         assert web.stack.line.bytes_carried == carried
         assert await verdict(web, "POST", "/stop", forged) == IN
         async with web.http(headers) as http:

@@ -17,6 +17,7 @@ from controller.web.archive import Archive
 from controller.web.browsers import COOKIE, Browsers
 from controller.web.events import Events
 from controller.web.files import Files
+from controller.web.fleet_view import FleetView
 from controller.web.guard import Guard
 from controller.web.simulator import Simulator
 from rig.stack import Stack
@@ -68,6 +69,7 @@ async def web_of(
         archive=Archive(stack.daemon.writer, Path(stack.records.path), read_here),
         files=Files(),
         simulator=Simulator(control, console.status),
+        fleet=FleetView(None, stack.loop.now_us),
         loopback_only=loopback_only,
         new_browser=lambda: f"browser-{next(names)}",
     )

@@ -10,6 +10,8 @@ import pytest
 from tests.controller.cli_standin import pulse
 from tests.web.browser import opened, sync_api, without_chromium
 from tests.web.standin import StandIn, calm, faulty, shots, treating
+from tests.web.test_page_effects import COURSE, PAIN, SCAR, SESSION, WRONG
+from tests.web.test_page_fleet import FINE, LOST, OPEN, picture
 
 HERE = Path(__file__).parent
 INSTALL_S = 240
@@ -72,21 +74,35 @@ def test_no_other_view_has_one(daemon: StandIn, browser: Any, axe: str, scheme: 
         "injections": [],
     }
     daemon.answers["/incidents"] = []
-    daemon.answers["/sessions"] = []
+    daemon.answers["/sessions"] = [SESSION]
+    daemon.answers["/sessions/s-1/effects"] = [SCAR, WRONG]
+    daemon.answers["/courses/P-7"] = {"subject": "P-7", "courses": [COURSE], "effects": [SCAR, PAIN, WRONG]}
+    daemon.answers["/fleet"] = picture(OPEN, LOST, FINE, trouble="the broker is gone")
+    daemon.be(calm(web={"fleet": True}))
     daemon.answers["/stop"] = {"confirmed": False, "text": "the port was closed"}
     refusal = {"code": "e", "field": "name", "value": 1, "allowed": "2", "source": "", "action": "3"}
-    daemon.answers["/act/check"] = {"ok": False, "refusals": [refusal], "summary": {"name": "x"}}
+    daemon.answers["/act/check"] = {
+        "ok": False,
+        "refusals": [refusal],
+        "summary": {"name": "x", "subject": "P-7"},
+    }
     with opened(browser, daemon.address, color_scheme=scheme) as page:
         assert faults(page, axe) == []  # logged out
         page.locator("#login-name").fill("ada")
         page.locator("#login-password").fill("correct horse")
         page.keyboard.press("Enter")
-        for view in ("plan", "history", "sim"):
+        for view in ("plan", "history", "fleet", "sim"):
             page.locator(f"[data-view={view}]").click()
             if view == "plan":
                 page.locator("#plan-text").fill("x")
                 page.locator("#plan-check").click()
-                expect(page.locator("#plan-fields tbody tr")).to_have_count(1)
+                expect(page.locator("#plan-fields tbody tr")).to_have_count(2)
+                expect(page.locator("#subject-effects li")).to_have_count(3)
+            elif view == "history":
+                page.get_by_role("button", name="Effects: Tattoo").click()
+                page.get_by_role("button", name="Take back #7").click()
+            elif view == "fleet":
+                expect(page.locator("#view-fleet.old tbody tr")).to_have_count(3)
             assert faults(page, axe) == [], view
         page.keyboard.press("Escape")
         expect(page.locator("#stop-told")).to_have_class("not-confirmed")
@@ -130,10 +146,20 @@ def test_the_focus_stays_while_the_page_is_drawn_anew(daemon: StandIn, browser: 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (820, 1180), (768, 1024)])
 def test_nothing_is_wider_than_the_window(daemon: StandIn, browser: Any, width: int, height: int) -> None:
-    daemon.be(faulty())
+    daemon.be(faulty() | {"web": {"fleet": True}})
+    daemon.logged_in = True
+    daemon.answers["/fleet"] = picture(OPEN, LOST, FINE)
+    daemon.answers["/sessions"], daemon.answers["/incidents"] = [SESSION], []
+    daemon.answers["/sessions/s-1/effects"] = [SCAR, WRONG]
     with opened(browser, daemon.address, viewport={"width": width, "height": height}) as page:
-        for view in ("live", "plan", "history"):
+        expect(page.locator("#me")).to_be_visible()
+        for view in ("live", "plan", "history", "fleet"):
             page.locator(f"[data-view={view}]").click()
+            if view == "history":
+                page.get_by_role("button", name="Effects: Tattoo").click()
+                expect(page.locator("#effects-list li")).to_have_count(2)
+            if view == "fleet":
+                expect(page.locator("#lasers tbody tr")).to_have_count(3)
             for part in ("html", "main", "#rail", "header"):
                 wide, room = page.evaluate(
                     "one => [one.scrollWidth, one.clientWidth]", page.query_selector(part)

@@ -1,5 +1,6 @@
 """The live view, in a real Chromium: what is told of the laser stands there in words, and nothing else."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -187,3 +188,19 @@ def test_what_ends_soon_is_told(daemon: StandIn, browser: Any) -> None:
         daemon.be(calm(laser_calibrated=False))
         expect(needs).to_contain_text("No valid energy calibration")
         expect(page.locator("#values-facts")).to_contain_text("NOT CALIBRATED")
+
+
+def test_link_broker_and_clocks_say_how_they_are_and_for_how_long(daemon: StandIn, browser: Any) -> None:
+    made = calm(time=datetime.now(UTC).isoformat())
+    made["link"] |= {"since_s": 7_400.0}
+    made["mqtt"] = {"state": "down", "trouble": "refused", "since_s": 130.0}
+    made["clock"] = {"laser_known": True, "laser_error_ms": 5.2, "laser_drift_ppm": 12.0}
+    daemon.be(made)
+    with opened(browser, daemon.address) as page:
+        health = page.locator("#health-facts")
+        expect(health).to_contain_text("up, for 2 h, run/laser0")
+        expect(health).to_contain_text("down, for 2 min, refused")
+        expect(health).to_contain_text("followed within 6 ms")
+        daemon.be(made | {"time": (datetime.now(UTC) - timedelta(seconds=90)).isoformat(), "clock": None})
+        expect(health).to_contain_text("s off this browser's")
+        expect(health.locator("dd.bad", has_text="unknown")).to_have_count(1)  # of the laser's clock

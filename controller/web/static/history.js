@@ -7,8 +7,9 @@ import { plain, t } from "./words.js";
 import { tell } from "./asking.js";
 
 export class History {
-  constructor(asker) {
+  constructor(asker, effects) {
     this.asker = asker;
+    this.effects = effects;
     head($("sessions"), [t("history.when"), t("history.plan"), t("history.who"), t("history.state"), t("history.pulses"), t("history.look")]);
     $("history-refresh").addEventListener("click", () => this.read());
   }
@@ -30,8 +31,9 @@ export class History {
     const unknown = one.unknown ? `, ${t("session.unknown").toLowerCase()}: ${one.unknown}` : "";
     const cells = [local(one.started), one.name, one.operator, plain(one.state), `${one.delivered} / ${one.planned}${unknown}`];
     const plot = el("button", { type: "button", onclick: () => this.plot(one), ariaLabel: `${t("history.plot")}: ${one.name}` }, t("history.plot"));
+    const effects = el("button", { type: "button", onclick: () => this.effects.open(one), ariaLabel: `${t("history.effects")}: ${one.name}` }, t("history.effects"));
     const report = el("a", { href: `/sessions/${encodeURIComponent(one.id)}/report`, target: "_blank", rel: "noopener" }, t("history.report"));
-    return el("tr", {}, ...cells.map((text) => el("td", {}, text)), el("td", {}, plot, " ", report));
+    return el("tr", {}, ...cells.map((text) => el("td", {}, text)), el("td", {}, plot, " ", effects, " ", report));
   }
 
   async plot({ id, name }) {

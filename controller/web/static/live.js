@@ -1,6 +1,8 @@
 // The laser's state in words: what it permits, its chain, what asks for action, session, values and health.
 
 import { $, el, facts, number, put, rebuild } from "./dom.js";
+import { span } from "./fleet.js";
+import { since } from "./picture.js";
 import { book, limit, plain, t } from "./words.js";
 
 const TONES = { standby: "good", arming: "warn", calibrating: "warn", ready: "warn", emitting: "emit", fault: "bad", unknown: "bad" };
@@ -166,15 +168,19 @@ export class Live {
     const ageS = this.picture.ageS();
     const rows = [[t("health.daemon"), aged("health.ago", silentS), !(silentS < FRESH_S)]];
     if (status) {
-      const { link, mqtt, store, lease } = status;
+      const { link, mqtt, store, lease, clock } = status;
+      const lasting = (one) => typeof one.since_s === "number" && t("health.for", span(one.since_s + since(this.picture.told) / 1000));
       rows.push([t("health.laser"), aged("health.old", ageS), !(ageS < FRESH_S)]);
-      rows.push([t("health.link"), [plain(link.state), link.port, link.state === "up" ? "" : link.reason].filter(Boolean).join(", "), link.state !== "up"]);
+      rows.push([t("health.link"), [plain(link.state), lasting(link), link.port, link.state === "up" ? "" : link.reason].filter(Boolean).join(", "), link.state !== "up"]);
       rows.push([t("health.heartbeat"), supervisor.heartbeat === "sent" ? t("health.sent") : t("health.withheld"), supervisor.heartbeat !== "sent"]);
-      rows.push([t("health.broker"), [plain(mqtt.state), mqtt.trouble].filter(Boolean).join(", "), mqtt.state === "down"]);
+      rows.push([t("health.broker"), [plain(mqtt.state), lasting(mqtt), mqtt.trouble].filter(Boolean).join(", "), mqtt.state === "down"]);
       rows.push([t("health.store"), store.ok ? t("health.store_ok") : store.text, !store.ok]);
       rows.push([t("health.commander"), lease?.operator ?? t("health.nobody")]);
       const differS = Math.abs(this.picture.told.wall - Date.parse(status.time)) / 1000;
-      if (differS > CLOCKS_S) rows.push([t("health.clock"), `${differS.toFixed(0)} s`, true]);
+      const apart = differS < FRESH_S ? t("health.clock_same") : t("health.clock_apart", differS.toFixed(0));
+      rows.push([t("health.clock"), apart, !(differS <= CLOCKS_S)]);
+      const known = clock?.laser_known === true;
+      rows.push([t("health.laser_clock"), known ? t("health.laser_clock_known", Math.ceil(clock.laser_error_ms)) : t("unknown"), !known]);
     }
     facts($("health-facts"), rows);
   }

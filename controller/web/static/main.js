@@ -4,7 +4,9 @@ import { $, put } from "./dom.js";
 import { limit, load, t } from "./words.js";
 import { Asker, tell } from "./asking.js";
 import { Charts } from "./charts.js";
+import { Effects, Subject } from "./effects.js";
 import { Events } from "./events.js";
+import { Fleet } from "./fleet.js";
 import { History } from "./history.js";
 import { Hold } from "./hold.js";
 import { Live } from "./live.js";
@@ -49,8 +51,9 @@ class Page {
     this.healthAt = -Infinity;
     this.live = new Live(picture, { may: () => this.mayAct(), acknowledge: (latch) => this.acknowledge(latch), resolve: () => this.act(t("resolve"), "resolve", {}) });
     this.charts = new Charts(picture);
-    this.plan = new Plan(asker, picture);
-    this.history = new History(asker);
+    this.plan = new Plan(asker, new Subject(asker));
+    this.history = new History(asker, new Effects(asker));
+    this.fleet = new Fleet(asker, picture);
     this.sim = new Sim(asker, picture);
     this.me = new Me(asker, () => this.draw());
     hold = new Hold($("arm"), limit("hold_ms"), {
@@ -93,6 +96,7 @@ class Page {
     this.live.draw();
     this.charts.draw();
     this.sim.draw();
+    this.fleet.offer();
     this.plan.mayBegin();
     this.look();
     this.acts();
@@ -149,6 +153,7 @@ class Page {
       else button.removeAttribute("aria-current");
     }
     if (name === "history") this.history.read();
+    if (name === "fleet") this.fleet.look();
   }
 }
 

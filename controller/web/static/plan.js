@@ -5,16 +5,16 @@ import { book, plain, t } from "./words.js";
 import { reason, tell } from "./asking.js";
 
 export class Plan {
-  constructor(asker, picture) {
+  constructor(asker, subject) {
     this.asker = asker;
-    this.picture = picture;
+    this.subject = subject;
     this.file = "plan";
     this.items = new Map();
     head($("plan-fields"), [t("plan.field"), t("plan.value"), t("plan.against")]);
     $("checklist").append(...book().checklist.map((item) => this.item(item.key, item.statement)),
       this.item("service", t("plan.service", book().service.join("; "))));
     $("plan-file").addEventListener("change", () => this.read());
-    $("plan-text").addEventListener("input", () => this.mayBegin());
+    $("plan-text").addEventListener("input", () => { this.subject.hide(); this.mayBegin(); });
     $("plan-check").addEventListener("click", () => this.check());
     $("plan-start").addEventListener("click", () => this.begin(t("plan.start"), "/act/open", { text: $("plan-text").value, file: this.file }));
     $("plan-resume").addEventListener("click", () => this.begin(t("plan.resume"), "/act/resume", {}));
@@ -48,11 +48,13 @@ export class Plan {
     const answer = await this.asker.post("/act/check", { text: $("plan-text").value, file: this.file });
     if (!answer.ok) {
       tell(t("plan.check"), answer, $("plan-told"));
+      this.subject.hide();
       return this.fields({}, answer.told.problems ?? []);
     }
     const { ok, refusals, summary } = answer.told;
     put($("plan-told"), ok ? t("plan.ok") : t("plan.refused", refusals.length));
     this.fields(summary, refusals);
+    await this.subject.show(summary.subject ?? "");
   }
 
   // A row for each field of the plan; what stands against one is beside it, the rest comes first.
@@ -93,7 +95,8 @@ export class Plan {
     const done = tell(what, answer, $("begin-told"), $("begin-reasons"), (one) => this.beside(one));
     this.ask(answer.told, course);
     if (!done) return;
-    put($("begin-told"), t("plan.begun", answer.told.remaining ?? answer.told.planned));
+    const takenBack = (answer.told.taken_back ?? []).map((one) => t("plan.taken_back", one.text));
+    put($("begin-told"), [t("plan.begun", answer.told.remaining ?? answer.told.planned), ...takenBack].join(" "));
     for (const { box } of this.items.values()) box.checked = false; // each session is confirmed anew
     $("eyewear").value = "";
   }

@@ -1,6 +1,6 @@
 // The catalogue of words and limits, as the daemon gives it; the page has no others.
 
-let catalogue = { labels: {}, states: {}, interlocks: [], faults: {}, flags: {}, checklist: [], service: [], unjudged: [], limits: {} };
+let catalogue = { labels: {}, states: {}, interlocks: [], faults: {}, flags: {}, checklist: [], service: [], effects: [], mistakes: [], unjudged: [], limits: {} };
 
 export async function load() {
   const answer = await fetch("/words", { signal: AbortSignal.timeout(5000) });
