@@ -41,6 +41,7 @@ from protocols.topics import (
 )
 
 REFRESH_S: Final = 5.0  # [P] state on change and every 5 s
+REPEAT_EACH: Final = 12  # [C] refreshes: what stands retained for long is said again each minute
 HEAD: Final = ("audit_index", "audit_hash")  # grows with each pulse: waits for the refresh
 STALE_S: Final = 2.5  # [C] the daemon tells state and samples once a second at the least: one may be late
 IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
@@ -252,6 +253,7 @@ class MqttPublisher:
         shown: dict[str, object] = {}
         loop = asyncio.get_running_loop()
         refresh_s = loop.time() + REFRESH_S
+        refreshed = 0
         while True:
             self._retained_news.clear()
             messages, cleared = [], []
@@ -283,9 +285,18 @@ class MqttPublisher:
             await happens(self._retained_news, max(0.0, refresh_s - loop.time()))
             if loop.time() >= refresh_s:
                 refresh_s = loop.time() + REFRESH_S
-                # A broker slow to notice our lost connection may have published its will after our birth.
-                for topic in (STATE, STATUS):
-                    shown.pop(self._tree.name(topic), None)
+                refreshed += 1
+                for again in self._again(refreshed):
+                    shown.pop(again, None)
+
+    def _again(self, refreshed: int) -> list[str]:
+        """Names of the topics that are to be said again, though nothing has changed."""
+        # A broker slow to notice our lost connection may have published its will after our birth.
+        names = [self._tree.name(topic) for topic in (STATE, STATUS)]
+        if refreshed % REPEAT_EACH == 0:  # somebody else may have written over it
+            told = [(topic, name) for topic, name, heard in self._retained() if heard is not None]
+            names += [self._tree.name(topic, name) for topic, name in told]
+        return names
 
     def _retained(self) -> list[tuple[Topic, str, _Heard | None]]:
         known = [(ABOUT, "", self._about), (STATE, "", self._state)]
