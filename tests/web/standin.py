@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvicorn
@@ -111,6 +111,7 @@ class StandIn:
     away: bool = False  # streams are declined, and end
     logged_in: bool = False
     streams: int = 0
+    ahead_s: float = 0.0  # of its clock
     _told: list[str] = field(default_factory=list)
     _ending: bool = False
     _came: threading.Condition = field(default_factory=threading.Condition)
@@ -119,6 +120,7 @@ class StandIn:
         """Be as new, for the next test."""
         self.status, self.answers, self.asked = calm(), {}, []
         self.frozen = self.mute = self.beats_alone = self.away = self.logged_in = False
+        self.ahead_s = 0.0
         self._told.clear()
 
     def tell(self, kind: str, value: dict[str, Any]) -> None:
@@ -168,7 +170,8 @@ class StandIn:
                         beaten = time()
                         if not self.beats_alone:
                             yield _message("status", self.status)
-                        yield _message("beat", {"time": datetime.now(UTC).isoformat(), "boot": "b00t"})
+                        now = datetime.now(UTC) + timedelta(seconds=self.ahead_s)
+                        yield _message("beat", {"time": now.isoformat(), "boot": "b00t"})
                 await asyncio.sleep(LOOK_S)
         finally:
             self.streams -= 1

@@ -186,8 +186,8 @@ export class Live {
   }
 
   log() {
-    const { events } = this.picture;
-    rebuild($("log-list"), events.map((one) => one.id ?? one.mono_us ?? one.text), () => (events.length === 0 ? [el("li", {}, t("log.none"))]
+    const { events, eventsHeard } = this.picture;
+    rebuild($("log-list"), eventsHeard, () => (events.length === 0 ? [el("li", {}, t("log.none"))]
       : events.map((one) => el("li", { className: one.severity ?? "info" }, [`${one.severity ?? "info"}: ${one.text}`, one.actor && `(${one.actor})`].filter(Boolean).join(" ")))));
   }
 }

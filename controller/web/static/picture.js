@@ -7,6 +7,7 @@ export class Picture {
     this.status = null;
     this.pulses = []; // oldest first
     this.events = []; // newest first
+    this.eventsHeard = 0;
     this.notOut = 0;
     this.lost = null; // why the stream ended, while it is away
     this.heard = null;
@@ -24,6 +25,7 @@ export class Picture {
     } else if (kind === "pulse") this.pulse(data);
     else if (kind === "event") {
       this.events.unshift(data);
+      this.eventsHeard += 1;
       this.events.length = Math.min(this.events.length, 100);
     } else if (kind === "gap") this.apply("event", { severity: "warning", text: data.missed === null ? t("log.restarted") : t("log.missed", data.missed) });
     else if (kind === "beat") this.beat(data);
