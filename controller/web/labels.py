@@ -60,7 +60,7 @@ LABELS: Final[dict[str, str]] = {
     "logout": "Log out",
     "login.name": "Name",
     "login.password": "Password",
-    "login.as": "{} ({}), locked after {} min without use",
+    "login.as": "{} ({}); logged out after {} min without use",
     "login.fresh": "{} is logged in",
     # -- live
     "state": "State",
@@ -239,6 +239,7 @@ LABELS: Final[dict[str, str]] = {
     "fleet.energy": "energy",
     "fleet.dropped": "samples dropped",
     "fleet.is_live": "LIVE",
+    "fleet.was_live": "was live",
     "fleet.is_not_live": "NOT LIVE",
     "fleet.was": "was {}",
     "fleet.deaf": "its daemon does not hear the laser",

@@ -7,6 +7,8 @@ from typing import Any
 from tests.controller.cli_standin import pulse
 from tests.web.browser import chromium, opened, sync_api
 from tests.web.standin import StandIn, calm, faulty, serving, shots, treating
+from tests.web.test_page_effects import COURSE, PAIN, SCAR, SESSION, WRONG
+from tests.web.test_page_fleet import LOST, OPEN, laser, picture
 
 WIDE = {"width": 1280, "height": 720}
 TABLET = {"width": 820, "height": 1180}
@@ -20,7 +22,7 @@ EVENTS = (
 
 def take(daemon: StandIn, browser: Any, folder: Path, name: str, **context: Any) -> None:
     """One picture of what the stand-in shows."""
-    allowed = ("ERR_", "429")
+    allowed = ("ERR_",)
     with opened(browser, daemon.address, allowed=allowed, **context) as page:
         if daemon.logged_in:
             sync_api.expect(page.locator("#me")).to_be_visible()
@@ -40,6 +42,16 @@ def take(daemon: StandIn, browser: Any, folder: Path, name: str, **context: Any)
             page.locator("#plan-text").fill(Path("plans/tattoo-forearm.toml").read_text())
             page.locator("#plan-check").click()
             page.locator("#plan-fields tbody tr").first.wait_for()
+        if "history" in name:
+            page.locator("[data-view=history]").click()
+            page.get_by_role("button", name="Effects: Tattoo").click()
+            page.locator("#effects-list li").first.wait_for()
+            page.get_by_role("button", name="Plot: Tattoo").click()
+            page.get_by_role("button", name="device fault").click()
+            page.locator(".timeline li").first.wait_for()
+        if "fleet" in name:
+            page.locator("[data-view=fleet]").click()
+            page.locator("#lasers tbody tr").first.wait_for()
         page.wait_for_timeout(900)  # the charts are drawn twice a second
         page.screenshot(path=folder / f"{name}.png")
     daemon.mute = daemon.frozen = False
@@ -81,13 +93,41 @@ def main(folder: Path) -> None:
         }
         summary = {
             "name": "Tattoo, left forearm",
+            "subject": "P-7",
             "indication": "tattoo",
             "pulse_energy_mj": 273.0,
             "rep_rate_hz": 5.0,
             "spot_mm": 3.5,
         }
         daemon.answers["/act/check"] = {"ok": False, "refusals": [refused], "summary": summary}
+        daemon.answers["/courses/P-7"] = {
+            "subject": "P-7",
+            "courses": [COURSE],
+            "effects": [SCAR, PAIN, WRONG],
+        }
         take(daemon, browser, folder, "plan-light", viewport=WIDE)
+        daemon.answers["/sessions"] = [SESSION]
+        daemon.answers["/sessions/s-1"] = {"pulses": shots(1, 60)}
+        daemon.answers["/sessions/s-1/effects"] = [SCAR, PAIN, WRONG]
+        daemon.answers["/incidents"] = [
+            {"id": "i-1", "time": "2026-01-02T03:05:05Z", "first_cause": "device_fault"}
+        ]
+        cause = {"ms": -3.2, "who": "laser", "text": "the contact door opened"}
+        steps = [cause, {"ms": 0.0, "who": "laser", "text": "FAULT: the door is open"}]
+        steps.append({"ms": 0.4, "who": "host", "text": "STOP left"})
+        daemon.answers["/incidents/i-1"] = {
+            "id": "i-1",
+            "story": {"summary": {"cause": cause}, "steps": steps},
+        }
+        take(daemon, browser, folder, "history-light", viewport=WIDE)
+        take(daemon, browser, folder, "history-dark", viewport=WIDE, color_scheme="dark")
+        many = [laser("north", f"room-{number}", age_s=0.1 * number) for number in range(1, 9)]
+        daemon.answers["/fleet"] = picture(OPEN, LOST, *many)
+        daemon.be(calm(web={"fleet": True}))
+        take(daemon, browser, folder, "fleet-light", viewport=WIDE)
+        take(daemon, browser, folder, "fleet-tablet-dark", viewport=TABLET, color_scheme="dark")
+        daemon.answers["/fleet"] = picture(OPEN, LOST, *many, trouble="the broker is gone")
+        take(daemon, browser, folder, "fleet-old", viewport=WIDE)
 
 
 if __name__ == "__main__":

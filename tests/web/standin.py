@@ -44,6 +44,9 @@ def calm(**changes: Any) -> dict[str, Any]:
         "proof_tests": {"due": "", "words": "", "inputs": []},
         "mqtt": {"state": "up", "trouble": None, "dropped": 0, "sent": 12},
         "laser_permit_ends_s": 0.0,
+        "time": datetime.now(UTC).isoformat(),
+        "link": {"state": "up", "port": "run/laser0", "reason": "", "since_s": 7_400.0},
+        "clock": {"laser_known": True, "laser_error_ms": 5.2, "laser_drift_ppm": 12.0},
     }
     return status(**(told | changes))
 

@@ -61,7 +61,7 @@ def test_each_laser_has_a_row_in_words(fleet: StandIn, browser: Any) -> None:
         texts = [rows.nth(0).locator("td").nth(place).text_content() for place in range(8)]
         assert texts[:2] == ["c/1", "\u25cf LIVE"]
         assert texts[2] == "fault (simulated)"
-        assert texts[4] == "The door is open; key"
+        assert texts[3] == "The door is open; key"
         assert texts[5] == "1234 (12 / 60)"
         assert texts[6] == "171.2 of 173.0 mJ \u2193 -1.0 %"
         expect(rows.nth(1)).to_contain_text("\u2716 NOT LIVE")
@@ -100,6 +100,8 @@ def test_what_is_old_is_called_stale_and_grey_whoever_is_to_blame(fleet: StandIn
             fleet.answers["/fleet"] = wrong
             expect(page.locator("#fleet-told")).to_contain_text(f"STALE: {words}")
             expect(page.locator("#view-fleet.old")).to_have_count(1)
+            expect(page.locator("#lasers tbody td").nth(1)).to_have_text("? was live")
+            expect(page.locator("#lasers tbody td").nth(2)).to_contain_text("was standby")
         fleet.answers["/fleet"] = picture(FINE)
         expect(page.locator("#fleet-told")).to_have_text("")
         expect(page.locator("#view-fleet.old")).to_have_count(0)

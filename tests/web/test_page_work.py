@@ -37,7 +37,7 @@ def test_one_logs_in_and_out_and_the_password_stays_nowhere(daemon: StandIn, bro
         expect(page.locator("#login-password")).to_have_value("")
         page.locator("#login-password").fill("correct horse")
         page.keyboard.press("Enter")
-        expect(page.locator("#me-who")).to_have_text("ada (operator), locked after 15 min without use")
+        expect(page.locator("#me-who")).to_have_text("ada (operator); logged out after 15 min without use")
         expect(page.locator("#standby")).to_be_enabled()
         assert (
             page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])") == '[{},{},""]'

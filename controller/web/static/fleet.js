@@ -16,7 +16,7 @@ export class Fleet {
     this.heardAt = -Infinity;
     this.trouble = "";
     this.asking = false;
-    head($("lasers"), ["laser", "live", "state", "seen", "wrong", "pulses", "energy", "dropped"].map((name) => t(`fleet.${name}`)));
+    head($("lasers"), ["laser", "live", "state", "wrong", "seen", "pulses", "energy", "dropped"].map((name) => t(`fleet.${name}`)));
     for (const name of ["fleet-filter", "fleet-troubled", "fleet-order"]) $(name).addEventListener("input", () => this.draw());
     setInterval(() => this.look(), LOOK_MS);
   }
@@ -29,7 +29,8 @@ export class Fleet {
   }
 
   async look() {
-    if ($("view-fleet").hidden || document.hidden || this.asking) return;
+    if ($("view-fleet").hidden || document.hidden) return;
+    if (this.asking) return this.draw(); // it grows old meanwhile
     if (this.asker.csrf === "") {
       this.told = null;
       this.trouble = t("login.needed");
@@ -73,7 +74,7 @@ export class Fleet {
     shown.forEach((one, index) => {
       const row = rows.rows[index];
       row.classList.toggle("bad", asks(one));
-      cells(one, sinceS).forEach((text, place) => put(row.cells[place], text));
+      cells(one, sinceS, old !== "").forEach((text, place) => put(row.cells[place], text));
     });
   }
 
@@ -106,14 +107,20 @@ function wrong(one) {
   return [one.why, ...alarms, ...faults, one.link_up === false && t("fleet.deaf")].filter(Boolean).join("; ");
 }
 
-function cells(one, sinceS) {
+// What is old is not said to be live, whoever is to blame.
+function live(one, old) {
+  if (old) return `? ${t(one.live ? "fleet.was_live" : "fleet.is_not_live")}`;
+  return one.live ? `\u25cf ${t("fleet.is_live")}` : `\u2716 ${t("fleet.is_not_live")}`;
+}
+
+function cells(one, sinceS, old) {
   const { energy } = one;
   const session = one.pulses_planned ? ` (${one.pulses_delivered ?? 0} / ${one.pulses_planned})` : "";
   const off = energy && `${energy.off_percent < 0 ? "" : "+"}${energy.off_percent.toFixed(1)} %`;
-  return [`${one.site}/${one.device}`, `${one.live ? "\u25cf" : "\u2716"} ${t(one.live ? "fleet.is_live" : "fleet.is_not_live")}`,
-    (one.live ? plain(one.state) : t("fleet.was", plain(one.state))) + (one.simulated ? ` (${t("simulated").toLowerCase()})` : ""),
-    one.age_s === null ? t("health.never") : t("fleet.ago", span(one.age_s + sinceS)),
-    wrong(one), one.pulses === null ? "" : `${one.pulses}${session}`,
+  return [`${one.site}/${one.device}`, live(one, old),
+    (one.live && !old ? plain(one.state) : t("fleet.was", plain(one.state))) + (one.simulated ? ` (${t("simulated").toLowerCase()})` : ""),
+    wrong(one), one.age_s === null ? t("health.never") : t("fleet.ago", span(one.age_s + sinceS)),
+    one.pulses === null ? "" : `${one.pulses}${session}`,
     energy ? t("fleet.mean", energy.mean_mj.toFixed(1), energy.set_mj.toFixed(1), ARROWS[energy.trend] ?? "", off) : "",
     one.samples_dropped === null ? "" : String(one.samples_dropped)];
 }
