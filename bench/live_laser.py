@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final
 
 from bench.broker import HOST
-from controller.client import Client, Endpoint, NotReachable
+from controller.client import ApiRefusal, Client, Endpoint, NotReachable
 from controller.config import Config
+from controller.course import ENDED
 from controller.operators import add_operator
 from controller.stage import DAEMON, Places, Stage, write_config
 from controller.store import Role, Store
@@ -50,13 +51,58 @@ class LiveLaser:
         await self.until("STANDBY", lambda now: now["laser"]["state"] == "standby")
         await self._hands.act("undock")
         await self._client.login(OPERATOR, password)
-        latches = (await self._client.status())["supervisor"]["latches"]
-        if latches:
-            named = [{"name": latch["name"], "instance": latch["instance"]} for latch in latches]
-            await self._client.acknowledge(named)
-        self._sound = True
+        await self._acknowledge()
         text = await asyncio.to_thread(PLAN.read_text, "utf-8")
         await self._client.open_session(text, str(PLAN), WAVELENGTH_NM, checklist=True, service=True)
+        await self._arm()
+
+    async def fire(self, pulses: int, *, within_s: float) -> list[str]:
+        """Give so many more pulses, or as many as come in the time; returns what ended it meanwhile.
+
+        A machine that is too busy trips the laser, as it must: that is acknowledged, and it goes on.
+        """
+        wanted = int((await self._client.status())["books"]["device_counter"]) + pulses
+        ended: list[str] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not await self._given(wanted, ended):
+                    with contextlib.suppress(LiveError, ApiRefusal):
+                        await self._acknowledge()
+                        if (await self._client.status())["session"]["state"] in ENDED:
+                            await self._client.resume_session(WAVELENGTH_NM, checklist=True, service=True)
+                        await self._arm()
+        await self._hands.act("foot", to="release")
+        return ended
+
+    async def _given(self, wanted: int, ended: list[str]) -> bool:
+        """Press until so many pulses are given, and return whether they are."""
+        try:
+            await self._hands.act("foot", to="press")
+            await self.until("as many pulses", lambda now: now["books"]["device_counter"] >= wanted)
+        except LiveError as error:
+            ended.append(str(error))
+            return False
+        finally:
+            await self._hands.act("foot", to="release")
+        return True
+
+    async def _acknowledge(self) -> None:
+        """Until nothing is latched any more; from then on nothing must be."""
+        self._sound = False
+
+        async def nothing(now: Mapping[str, Any]) -> bool:
+            latches = now["supervisor"]["latches"]
+            if latches:
+                named = [{"name": latch["name"], "instance": latch["instance"]} for latch in latches]
+                await self._client.acknowledge(named)
+            return not latches
+
+        await self.until("nothing latched", nothing)
+        await self.until("STANDBY", lambda now: now["laser"]["state"] == "standby")
+        self._sound = True
+
+    async def _arm(self) -> None:
+        """Up to a permit."""
         await self._client.aiming(on=True)
         await self.until("no refusal", lambda now: not now["supervisor"]["arm_refusals"])
         answer = await self._client.arm()
@@ -64,31 +110,16 @@ class LiveLaser:
             raise LiveError(f"arming: {answer.get('text')} {answer.get('reasons')}")
         await self.until("a permit", lambda now: bool(now["laser"]["permit_pulses_left"]))
 
-    async def fire(self, pulses: int, *, within_s: float) -> str:
-        """Press until so many more pulses were given, then release; returns what ended it sooner."""
-        begun = int((await self._client.status())["books"]["device_counter"])
-        await self._hands.act("foot", to="press")
-        ended = ""
-        try:
-            await self.until(
-                f"{pulses} pulses", lambda now: now["books"]["device_counter"] >= begun + pulses, within_s
-            )
-        except LiveError as error:
-            ended = str(error)
-        await self._hands.act("foot", to="release")
-        return ended
-
-    async def until(
-        self, what: str, wanted: Callable[[Mapping[str, Any]], bool], within_s: float = PATIENCE_S
-    ) -> None:
+    async def until(self, what: str, wanted: Callable[[Mapping[str, Any]], bool | Awaitable[bool]]) -> None:
         """Wait until the daemon's status is as wanted; raises LiveError after too long, or for a latch."""
         now: Mapping[str, Any] = {}
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     with contextlib.suppress(NotReachable):
                         now = await self._client.status()
-                        if now["laser"] and wanted(now):
+                        come = bool(now["laser"]) and wanted(now)
+                        if come if isinstance(come, bool) else await come:
                             return
                         if self._sound and now["supervisor"]["latches"]:
                             break
