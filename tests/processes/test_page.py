@@ -7,30 +7,42 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes.rig import OPERATOR, PASSWORD, TRIES, Rig, plan
+from tests.processes.rig import OPERATOR, PASSWORD, Rig, plan
+from tests.processes.status import in_hand, permitted, short
 from tests.web.browser import CHROMIUM, PATIENCE_MS, Witness, without_chromium
 
 async_api = pytest.importorskip("playwright.async_api", reason="no playwright: pip install 'picolase[dev]'")
 expect = async_api.expect
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300), without_chromium]
+TRIES = 15
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(900), without_chromium]
 
 
 @pytest.fixture
-async def chromium() -> AsyncIterator[Any]:
-    async with launched() as browser:
+def program(tmp_path: Path) -> Path:
+    """Chromium that yields to daemon and laser, whose time is real: all of it shares two processors here."""
+    script = tmp_path / "chromium"
+    script.write_text(f'#!/bin/sh\nexec nice -n 10 {CHROMIUM} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture
+async def chromium(program: Path) -> AsyncIterator[Any]:
+    async with launched(program) as browser:
         yield browser
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Any]:
+async def launched(program: Path) -> AsyncIterator[Any]:
     """A browser of its own, as a process of its own."""
     expect.set_options(timeout=PATIENCE_MS)
     async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         await browser.close()
 
@@ -147,31 +159,48 @@ async def gone_on(rig: Rig, page: Any) -> None:
     await page.click("[data-view=live]")
 
 
+async def fired(rig: Rig, page: Any, pulses: int) -> str:
+    """Hold ARM, press the foot, and wait for so many pulses; returns why not, if the laser was tripped."""
+    await held(page)
+    try:
+        now = await rig.until("a permit", lambda now: permitted(now) or not in_hand(now), 30)
+        if not permitted(now):
+            return f"no permit: {short(now)}"
+        await hand(page, "Footswitch press")
+        told = await rig.until("pulses", lambda now: given(now) >= pulses or not permitted(now), 30)
+    except AssertionError as error:  # refused, or nothing came of it
+        return str(error)
+    return "" if permitted(told) else f"ended: {short(told)}"
+
+
+def given(now: dict[str, Any]) -> int:
+    return int((now["session"] or {}).get("delivered", 0))
+
+
 async def test_a_plan_is_armed_fired_and_stopped_by_the_page_while_another_browser_watches(
-    rig: Rig, chromium: Any, address: str
+    rig: Rig, chromium: Any, program: Path, address: str
 ) -> None:
-    async with launched() as second, window(chromium, address) as page, window(second, address) as other:
+    async with (
+        launched(program) as second,
+        window(chromium, address) as page,
+        window(second, address) as other,
+    ):
         await logged_in(page)
         await begun(page, 60)
-        for _ in range(TRIES):
-            await held(page)
-            try:
-                await expect(page.locator("#state-name")).to_have_text("READY")
-                await hand(page, "Footswitch press")
-                await expect(page.locator("#last tbody tr").nth(2)).to_be_visible()  # the third pulse
-                break
-            except AssertionError:
-                await gone_on(rig, page)
-        else:
-            raise AssertionError("the machine is too busy for a laser")
-        await expect(other.locator("#last tbody tr").nth(1)).to_be_visible()
+        tries: list[str] = []
+        while why := await fired(rig, page, 2):
+            tries.append(why)
+            assert len(tries) < TRIES, "\n".join(tries)
+            await gone_on(rig, page)
+        for one in (page, other):
+            await expect(one.locator("#last tbody tr").nth(1)).to_be_visible()
         place = await page.locator("#stop").bounding_box()
         await page.mouse.move(place["x"] + 30, place["y"] + 30)
         await page.mouse.down()  # and never up: it acts at once
         told = page.locator("#stop-told")
         await expect(told).to_contain_text(re.compile(r"[Cc]onfirmed by the device.* \d+ ms"))
         stopped = await rig.truth()
-        assert 3 <= stopped.aperture < 60
+        assert 2 <= stopped.aperture < 60
         await rig.device_time(stopped.now_us + 2_000_000)
         assert (await rig.truth()).aperture == stopped.aperture  # the foot is down all the while
         for one in (page, other):
