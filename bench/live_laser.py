@@ -26,7 +26,7 @@ OPERATOR: Final = "bench"
 WAVELENGTH_NM: Final = 755
 SPEED: Final = 1_000  # of self-test and warm-up, as the simulator has it at most
 PATIENCE_S: Final = 60.0  # a machine that is busy with other work
-POLL_S: Final = 0.05
+POLL_S: Final = 0.5  # a look at the status costs the daemon a millisecond or two of what is measured
 SAMPLES_HZ: Final = 10.0
 
 

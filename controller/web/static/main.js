@@ -74,7 +74,7 @@ class Page {
   run() {
     events = new Events(
       () => picture.newLine(),
-      (kind, data) => { picture.apply(kind, data); this.soon(); },
+      (kind, data) => this.hear(kind, data),
       (why) => { picture.lost = why; this.soon(); },
     );
     events.open();
@@ -82,6 +82,13 @@ class Page {
     document.addEventListener("visibilitychange", () => this.look());
     this.me.look();
     this.draw();
+  }
+
+  // A pulse stands in the table at once: the status that it changes has come, and been drawn, just before it.
+  hear(kind, data) {
+    picture.apply(kind, data);
+    if (kind === "pulse") this.charts.table(picture.pulses);
+    this.soon();
   }
 
   // The first news is drawn at once, what follows hard on it together.
