@@ -19,7 +19,6 @@ async def web(stack: Stack) -> AsyncIterator[Web]:
         yield made
 
 
-@pytest.mark.shows("REQ-042", "HZ-043")
 async def test_an_effect_recorded_at_the_page_stands_before_the_next_session_until_it_is_taken_back(
     web: Web,
 ) -> None:

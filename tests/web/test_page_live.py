@@ -173,7 +173,7 @@ def test_two_browsers_see_the_same(daemon: StandIn, browser: Any) -> None:
 
 
 def test_what_ends_soon_is_told(daemon: StandIn, browser: Any) -> None:
-    made = calm(laser_calibrated=True)
+    made = calm(laser_calibrated=True, time="2026-01-02T03:04:05.000000Z")
     made["device"] |= {
         "calibration": {"expires": "2026-01-02T03:34:05Z", "calibrated": "", "operator": "ada", "points": []}
     }
