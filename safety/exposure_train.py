@@ -142,6 +142,6 @@ def _reduced(most: Most, train: Train, heat: Heat) -> Iterator[tuple[float, floa
         yield c_p * most(heat.t_i_s) / within, c_p
 
 
-def peak_power_w(pulse_energy_j: float, width_s: float, shape: str = "rectangular") -> float:
+def peak_power_w(pulse_energy_j: float, width_s: float, shape: str) -> float:
     """Peak power of a pulse of this full width at half maximum; shapes are the keys of PULSE_SHAPES."""
     return PULSE_SHAPES[shape] * pulse_energy_j / width_s

@@ -1,12 +1,14 @@
 """The ranges, words and forms that the table of topics declares, said again from wire and payloads."""
 
+from collections.abc import Callable
+
 import pytest
 
 from protocols.faults import Fault
 from protocols.messages import Handpiece, Status
 from protocols.payloads import birth_payload, goodbye_payload, state_payload, will_payload
 from protocols.states import State
-from protocols.topics import STAMP_FIELDS, TOPICS, is_id
+from protocols.topics import STAMP_FIELDS, STOP, TOPICS, TopicField, is_id
 from tests.protocols.test_topics import HOST, NOON, STAMP, made
 
 
@@ -31,6 +33,49 @@ def test_ranges_and_words_are_those_of_the_wire_in_the_units_of_the_user() -> No
     assert whole == {"mono_ns", "seq"}
     assert {f.name for f in STAMP_FIELDS if f.nullable} == {"sim"}
     assert {f.values for f in STAMP_FIELDS if f.name == "q"} == {("good", "stale", "sim", "bad")}
+
+
+def by_topic(wanted: Callable[[TopicField], bool]) -> dict[str, set[str]]:
+    topics = (*TOPICS.values(), STOP)
+    return {t.suffix: names for t in topics if (names := {f.name for f in t.fields if wanted(f)})}
+
+
+def test_what_is_never_null_and_what_holds_several_names() -> None:
+    assert by_topic(lambda field: not field.nullable) == {
+        "status": {"online", "reason", "schema"},
+        "about": {"schema"},
+        "state": {"state"},
+        "pulse": {"late_s"},
+        "event": {"late_s"},
+        "reply": {"outcome", "confirmed", "text"},
+    }
+    assert by_topic(lambda field: field.several) == {
+        "state": {"faults", "faults_present", "blocks"},
+        "pulse": {"flags"},
+    }
+
+
+def test_the_daemons_own_numbers_begin_at_nought_and_its_own_words_are_told() -> None:
+    own = by_topic(lambda field: (field.low, field.high, field.whole) == (0, 2**63 - 1, True))
+    assert own == {
+        "state": {"audit_index"},
+        "telemetry": {"pulse_number", "lamp_shots", "pulses_planned", "pulses_delivered", "samples_dropped"},
+        "pulse": {"pulse_number", "series"},
+        "event": {"event_id", "permit_id", "pulse_number"},
+        "alarm": {"fault_instance"},
+    }
+    assert by_topic(lambda field: (field.low, field.high, field.whole) == (0, None, False)) == {
+        "about": {"period_ms"},
+        "pulse": {"fluence_j_cm2", "late_s"},
+        "event": {"late_s"},
+        "reply": {"took_ms"},
+    }
+    fields = {(t.suffix, f.name): f for t in TOPICS.values() for f in t.fields}
+    assert fields["status", "reason"].values == ("lost", "clean")
+    assert fields["event", "severity"].values == ("info", "warning", "error")
+    assert fields["event", "kind"].values == (
+        *("state", "fault", "refusal", "set_point", "stop", "session", "link", "system"),
+    )
 
 
 def test_the_forms_of_status_are_what_is_published_as_birth_will_and_goodbye() -> None:

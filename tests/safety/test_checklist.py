@@ -64,6 +64,22 @@ def test_what_nothing_in_the_laser_can_detect_is_asked_of_a_person(
     assert f"confirm.{key}" in {reason.code for reason in reasons(set(ITEMS) - {key})}
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("eyewear", ("everybody", "eyewear for this wavelength", "eyes are shielded")),
+        ("room", ("door closed", "sign lit", "reflects", "burns")),
+        ("skin", ("skin type", "medicines", "test spot")),
+        ("site", ("handpiece", "spot", "marked")),
+    ],
+)
+def test_people_room_and_equipment_are_asked_for_before_each_treatment(
+    key: str, words: tuple[str, ...]
+) -> None:
+    assert all(word in ITEMS[key].statement for word in words)
+    assert f"confirm.{key}" in {reason.code for reason in reasons(set(ITEMS) - {key})}
+
+
 @pytest.mark.shows("HZ-045")
 def test_nothing_is_missing_when_all_is_confirmed_and_everything_when_nothing_is() -> None:
     assert missing(ITEMS) == ()

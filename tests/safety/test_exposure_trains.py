@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
+from hypothesis import example
 from hypothesis import given as any_of
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def test_the_time_within_which_pulses_count_as_one(nm: float, new: float, old: f
     st.integers(2, 1500),
     st.floats(-5, 3),
 )
+@example(1310, NEW, 1e-9, 1500, -2.5)  # where the aperture begins to grow, for the front of the eye
 def test_the_strictest_group_is_found_as_by_trying_every_one(
     nm: float, edition: Edition, pulse_s: float, pulses: int, decade: float
 ) -> None:
@@ -225,6 +227,13 @@ def test_a_train_of_a_class_is_judged_over_its_time_base() -> None:
     assert old["1"] == pytest.approx(5e-3 * 1e4**-0.25 * A7)
     assert old["2"] == pytest.approx(5e-3 * 250**-0.25 * A7)
     assert new["3B"] == pytest.approx(0.5 * 0.06 / 61)  # the 61 pulses of 60 ms
+
+
+def test_a_pulse_after_the_time_base_of_100_s_does_not_count() -> None:
+    for edition in Edition:
+        once = classes(450, 30, 1 / 101, edition).energy_j["1"]
+        assert once == pytest.approx(100 * A7)  # blue light as the dose of one pulse
+        assert classes(450, 30, 1 / 99, edition).energy_j["1"] == pytest.approx(129 / 2 * A7)
 
 
 def test_c5_of_a_class_has_the_floor_that_c_p_of_an_exposure_has_not() -> None:
