@@ -53,6 +53,16 @@ class Witness:
         assert not left, left
 
 
+def clocked(page: Any) -> None:
+    """For `opened(before=...)`: the page's time is the test's from then on, see `still`."""
+    page.clock.install()
+
+
+def still(page: Any) -> None:
+    """Hold the page's time, however slow the machine is: it passes only by `page.clock.run_for`."""
+    page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+
+
 @contextmanager
 def opened(
     browser: Any,

@@ -11,6 +11,7 @@ from tests.web.test_page_effects import COURSE, PAIN, SCAR, SESSION, WRONG
 from tests.web.test_page_fleet import LOST, OPEN, laser, picture
 
 WIDE = {"width": 1280, "height": 720}
+PLANS = Path(__file__).parents[2] / "plans"
 TABLET = {"width": 820, "height": 1180}
 EVENTS = (
     "session opened: Tattoo, left forearm",
@@ -39,7 +40,7 @@ def take(daemon: StandIn, browser: Any, folder: Path, name: str, **context: Any)
             page.locator("#stale").wait_for()
         if "plan" in name:
             page.locator("[data-view=plan]").click()
-            page.locator("#plan-text").fill(Path("plans/tattoo-forearm.toml").read_text())
+            page.locator("#plan-text").fill((PLANS / "tattoo-forearm.toml").read_text())
             page.locator("#plan-check").click()
             page.locator("#plan-fields tbody tr").first.wait_for()
         if "history" in name:

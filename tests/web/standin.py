@@ -87,6 +87,12 @@ def faulty() -> dict[str, Any]:
     return made
 
 
+def quiet(daemon: "StandIn", page: Any) -> None:
+    """Mute the daemon, and wait until a page whose time is held has heard what it said last."""
+    daemon.mute = True
+    page.wait_for_timeout(500)  # nothing more is said; time that does not pass for the page
+
+
 def shots(first: int, count: int) -> list[dict[str, Any]]:
     """Good pulses with a little spread."""
     return [

