@@ -17,7 +17,7 @@ import { Sim } from "./sim.js";
 import { Stop } from "./stop.js";
 
 const LOOK_MS = 100; // how often the age of what is shown is judged
-const DRAW_MS = 80; // a pulse at 10 Hz is seen before the next one comes
+const DRAW_MS = 200; // what is read; another state and a pulse are drawn at once
 const HEALTH_MS = 500;
 const AGAIN_MS = 1000;
 
@@ -48,6 +48,7 @@ class Page {
     this.shownStale = undefined;
     this.later = null;
     this.drawnAt = -Infinity;
+    this.stateDrawn = null;
     this.healthAt = -Infinity;
     this.live = new Live(picture, { may: () => this.mayAct(), acknowledge: (latch) => this.acknowledge(latch), resolve: () => this.act(t("resolve"), "resolve", {}) });
     this.charts = new Charts(picture);
@@ -88,7 +89,8 @@ class Page {
   hear(kind, data) {
     picture.apply(kind, data);
     if (kind === "pulse") this.charts.table(picture.pulses);
-    this.soon();
+    if (picture.state !== this.stateDrawn) this.draw();
+    else if (kind !== "beat" && kind !== "telemetry") this.soon(); // of these two nothing is drawn
   }
 
   // The first news is drawn at once, what follows hard on it together.
@@ -100,6 +102,7 @@ class Page {
     clearTimeout(this.later);
     this.later = null;
     this.drawnAt = performance.now();
+    this.stateDrawn = picture.state;
     this.live.draw();
     this.charts.draw();
     this.sim.draw();
