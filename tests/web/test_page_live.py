@@ -109,7 +109,7 @@ def test_each_pulse_is_held_against_its_windows(daemon: StandIn, browser: Any) -
         assert texts[1][6] == "shutter closed"
         assert texts[0][4] == "637 !"
         expect(page.locator("#session-facts")).to_contain_text("since this page is open")
-        assert page.locator("#session-facts dd").first.inner_text() == "1"
+        expect(page.locator("#session-facts dd").first).to_have_text("1")
 
 
 def test_a_pulse_told_twice_is_shown_once(daemon: StandIn, browser: Any) -> None:

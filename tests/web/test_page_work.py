@@ -262,7 +262,7 @@ def test_the_past_is_listed_plotted_and_told_on_a_time_line(daemon: StandIn, bro
         row = page.locator("#sessions tbody tr")
         expect(row).to_contain_text("60 / 60, unknown (counted as delivered): 1")
         assert row.locator("a").get_attribute("href") == "/sessions/s-1/report"
-        row.locator("button").click()
+        row.get_by_role("button", name="Plot: Tattoo").click()
         expect(page.locator("#session-plot canvas")).to_be_visible()
         page.locator("#incidents button").click()
         expect(page.locator("#incident")).to_contain_text(
