@@ -8,7 +8,16 @@ from protocols.faults import Fault
 from protocols.messages import Handpiece, Status
 from protocols.payloads import birth_payload, goodbye_payload, state_payload, will_payload
 from protocols.states import State
-from protocols.topics import STAMP_FIELDS, STOP, TOPICS, TopicField, is_id
+from protocols.topics import (
+    FAULT_ALARM_IDS,
+    STAMP_FIELDS,
+    STOP,
+    TOPICS,
+    FieldType,
+    TopicField,
+    alarm_id,
+    is_id,
+)
 from tests.protocols.test_topics import HOST, NOON, STAMP, made
 
 
@@ -84,12 +93,15 @@ def test_the_forms_of_status_are_what_is_published_as_birth_will_and_goodbye() -
         "lost": will_payload("b"),
         "clean": goodbye_payload("b", NOON),
     }
-    assert {form.name for form in TOPICS["status"].forms} == set(published)
+    assert {form.name: dict(form.fixed) for form in TOPICS["status"].forms} == {
+        "birth": {"online": True},
+        "lost": {"online": False, "reason": "lost"},
+        "clean": {"online": False, "reason": "clean"},
+    }
     for form in TOPICS["status"].forms:
         numbered = {*published[form.name]} | ({"seq"} if form.name != "lost" else set())
         assert set(form.fields) == numbered, form.name
         assert all(published[form.name][name] == value for name, value in form.fixed)
-        assert {name for name, _ in form.fixed} >= {"online"}
     assert [topic.suffix for topic in TOPICS.values() if topic.forms] == ["status"]
 
 
@@ -100,6 +112,17 @@ def test_the_forms_of_status_are_what_is_published_as_birth_will_and_goodbye() -
 )
 def test_a_level_of_a_topic_has_few_characters(value: str, fits: bool) -> None:
     assert is_id(value) is fits
+
+
+def test_a_stop_may_have_an_id_and_a_client_and_nothing_else() -> None:
+    assert [(field.name, field.type, field.nullable) for field in STOP.fields] == [
+        ("id", FieldType.TEXT, True),
+        ("client", FieldType.TEXT, True),
+    ]
+
+
+def test_every_fault_has_an_alarm_and_no_fault_has_none() -> None:
+    assert set(FAULT_ALARM_IDS) == {alarm_id(fault) for fault in Fault if fault is not Fault.NONE}
 
 
 @pytest.mark.parametrize("state", State)
