@@ -75,8 +75,6 @@ async def _fleet(broker: subprocess.Popen[bytes], port: int) -> list[Figure]:
             loads = [(worked_by(broker.pid) - broker_s) / took_s, (process_time() - own_s) / took_s]
             _say(reader)
             told = json.loads(await asyncio.to_thread(_line, reader))
-        if told["live"] != LASERS:
-            raise RuntimeError(f"{told['live']} of {LASERS} lasers were live for the reader")
         dropped = sum(laser.publisher.health.samples_dropped for laser in lasers)
     finally:
         for laser in lasers:
@@ -86,6 +84,7 @@ async def _fleet(broker: subprocess.Popen[bytes], port: int) -> list[Figure]:
         Figure("until all are connected, one after another", "s", (started_s,)),
         Figure("published", "messages/s", (sent / took_s,)),
         Figure("of the pace that was meant", "ratio", (OVER_S / took_s,), "1"),
+        Figure("live for the reader at the end", "lasers", (told["live"],), f"{LASERS:,}"),
         Figure("samples replaced before they were sent", "samples", (dropped,)),
         *(
             Figure(f"from told to known to the reader, {name}, {what}", "ms", (told["took_ms"][name][what],))
