@@ -13,7 +13,18 @@ from bench.figures import Group, machine, show, write
 
 RESULTS: Final = Path(__file__).parent / "results"
 # Modules of this package.
-MEASUREMENTS: Final = ("codec", "requests", "stop", "simulation", "lasers", "store", "start")
+MEASUREMENTS: Final = (
+    "codec",
+    "requests",
+    "stop",
+    "simulation",
+    "lasers",
+    "mqtt",
+    "live",
+    "fleet",
+    "store",
+    "start",
+)
 
 
 @click.command()

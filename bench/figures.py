@@ -59,6 +59,12 @@ def worked(work: Callable[[], object]) -> float:
     return process_time() - began_s
 
 
+def worked_by(pid: int) -> float:
+    """Seconds of processor time that a process has used so far, where the system tells."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def percentile(values: Iterable[float], percent: int) -> float:
     """The value that so many per cent of `values` do not exceed."""
     ordered = sorted(values)

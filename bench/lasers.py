@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from bench.figures import Figure, Group, percentile
+from bench.figures import Figure, Group, percentile, worked_by
 from protocols.frame import DELIMITER, Frame, decode, encode
 from protocols.interface import INTERFACE_HASH
 from protocols.messages import Connect, Connected, Message, Status
@@ -31,7 +31,6 @@ FIRST_PORTS: Final = (20_000, 30_000, 40_000)  # a range may be taken
 HOST: Final = "127.0.0.1"
 OPCODE_PLACE: Final = 2  # in an encoded frame: COBS' code, version, opcode
 REQUESTS: Final = ((ReadIdentity(), Identity), (ReadCounters(), Counters))
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE_KIB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
 _nonces: Final = itertools.count(1)  # each session's must be fresh
@@ -119,15 +118,9 @@ async def _connected(port: int) -> _Client:
 
 async def _load(process: subprocess.Popen[str]) -> float:
     """Cores that the process keeps busy while nobody asks."""
-    before, began_s = _worked_s(process), perf_counter()
+    before, began_s = worked_by(process.pid), perf_counter()
     await asyncio.sleep(REST_S)
-    return (_worked_s(process) - before) / (perf_counter() - began_s)
-
-
-def _worked_s(process: subprocess.Popen[str]) -> float:
-    """Processor time of the process so far."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return (worked_by(process.pid) - before) / (perf_counter() - began_s)
 
 
 def _memory_kib(process: subprocess.Popen[str]) -> float:

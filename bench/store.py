@@ -19,6 +19,7 @@ TOGETHER: Final = 50
 PAGE: Final = bytes(4_096)
 NOW: Final = datetime(2030, 1, 1, tzinfo=UTC)
 SERIAL: Final = "BENCH-1"
+DEVICE: Final = DeviceRecord(SERIAL, "bench", "1", simulated=True, identity={}, baseline_pulse=0)
 PULSE: Final = PulseRecord(
     device_serial=SERIAL,
     pulse_number=1,
@@ -52,7 +53,7 @@ def measure(folder: Path) -> Group:
         Store.open(folder / "bench.sqlite3", wall_clock=lambda: NOW) as store,
         (folder / "bare").open("wb", buffering=0) as file,
     ):
-        store.save_device(DeviceRecord(SERIAL, "bench", "1", simulated=True, identity={}, baseline_pulse=0))
+        store.save_device(DEVICE)
 
         def record(pulses: int) -> None:
             store.record_pulses([replace(PULSE, pulse_number=next(numbers)) for _ in range(pulses)])

@@ -19,22 +19,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException  # of FastAPI's the router's own are no instances
+from starlette.types import ASGIApp
 
+from controller.acts import ACTS, EFFECT_ACTS, add_acts, add_effects
 from controller.api_bodies import (
     NAME_MAX,
-    NOBODY,
     TEXT_MAX,
-    Acknowledgement,
-    Agreed,
-    Confirmations,
-    EffectCorrection,
     Login,
-    NewEffect,
-    NewSession,
     PlanText,
     Refusal,
-    Resolution,
-    Switch,
 )
 from controller.body_limit import TOO_LONG, BodyLimit
 from controller.config import is_loopback
@@ -46,6 +39,11 @@ from controller.operators import NotAuthorised
 from controller.operators import Reason as LoginReason
 from controller.store import Role, StoreError
 
+PATHS = {name: f"/{name}" for name in ACTS} | {
+    "open": "/sessions",
+    "resume": "/sessions/resume",
+    "abandon": "/sessions/abandon",
+}
 BODY_MAX = 16 * TEXT_MAX  # [D] each character may be written as six, and the other fields take room
 TEXT = {"schema": {"type": "string"}}
 
@@ -60,7 +58,7 @@ def build_api(
     """
 
     async def called_by_its_name(request: Request) -> None:
-        if loopback_only and request.url.path != "/stop" and not _is_own_name(request.headers.get("host")):
+        if loopback_only and request.url.path != "/stop" and not is_own_name(request.headers.get("host")):
             text = "this port is for this machine alone and was called by another name"
             raise Declined(403, "host", text, "use localhost or 127.0.0.1, or set api.allow_remote = true")
 
@@ -77,7 +75,7 @@ def build_api(
         dependencies=[Depends(called_by_its_name)],
     )
     api.add_middleware(BodyLimit, most=BODY_MAX)
-    _translate_errors(api)
+    translate_errors(api)
 
     async def token_of(authorization: Annotated[str | None, Header()] = None) -> str | None:
         scheme, _, token = (authorization or "").partition(" ")
@@ -87,8 +85,6 @@ def build_api(
 
     async def who_of(token: Token) -> Who:
         return await console.who(token, Role.OPERATOR)
-
-    Asker = Annotated[Who, Depends(who_of)]  # noqa: N806
 
     async def viewer_of(token: Token) -> Who:
         return await console.who(token, Role.VIEWER, in_use=False)  # as watching is no use
@@ -126,82 +122,18 @@ def build_api(
     async def check(body: PlanText) -> dict[str, Any]:
         return await console.check_plan(body.text, body.file)
 
-    @api.post("/sessions")
-    async def open_session(body: NewSession, who: Asker) -> dict[str, Any]:
-        return await console.open_session(
-            who,
-            body.text,
-            body.file,
-            body.eyewear_nm,
-            body.checklist,
-            service=body.service,
-            course=body.course,
-            second=body.given(),
-        )
-
-    @api.post("/sessions/resume")
-    async def resume(body: Confirmations, who: Asker) -> dict[str, Any]:
-        return await console.resume_session(
-            who,
-            body.eyewear_nm,
-            body.checklist,
-            service=body.service,
-            course=body.course,
-            second=body.given(),
-        )
-
-    @api.post("/sessions/abandon")
-    async def abandon(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
-        return await console.abandon_session(who, second=body.given())
-
-    @api.post("/arm")
-    async def arm(who: Asker) -> dict[str, Any]:
-        return await console.arm(who)
-
-    @api.post("/standby")
-    async def standby(who: Asker) -> dict[str, Any]:
-        return await console.standby(who)
-
     @api.post("/stop")
     async def stop() -> dict[str, Any]:
         return await console.stop("operator", "stop asked for over the API")
 
-    @api.post("/ack")
-    async def acknowledge(body: Acknowledgement, who: Asker) -> dict[str, Any]:
-        return await console.acknowledge(who, [(latch.name, latch.instance) for latch in body.latches])
-
-    @api.post("/calibrate")
-    async def calibrate(who: Asker) -> dict[str, Any]:
-        return await console.calibrate(who)
-
-    @api.post("/aiming")
-    async def aiming(body: Switch, who: Asker) -> dict[str, Any]:
-        return await console.aiming(who, body.on)
-
-    @api.post("/resolve")
-    async def resolve(who: Asker, body: Agreed = NOBODY) -> dict[str, Any]:
-        return await console.resolve(who, second=body.given())
+    add_acts(api, console, who_of, PATHS)
+    add_effects(api, console, who_of, {name: f"/{name}" for name in EFFECT_ACTS})
 
     Subject = Annotated[str, InPath(max_length=NAME_MAX)]  # noqa: N806
 
     @api.get("/courses/{subject}", dependencies=[Depends(viewer_of)])
     async def course(subject: Subject) -> dict[str, Any]:
         return await console.subjects.tell(subject)
-
-    @api.post("/effects")
-    async def effect(body: NewEffect, who: Asker) -> dict[str, Any]:
-        return await console.subjects.record(
-            who, body.session, body.kind, body.severity, onset=body.onset, resolved=body.resolved
-        )
-
-    @api.post("/effects/resolve")
-    async def resolve_effect(body: Resolution, who: Asker) -> dict[str, Any]:
-        return await console.subjects.resolve(who, body.effect, body.on)
-
-    @api.post("/effects/correct")
-    async def correct_effect(body: EffectCorrection, who: Asker) -> dict[str, Any]:
-        instead = None if body.instead is None else body.instead.finding()
-        return await console.subjects.correct(who, body.effect, body.reason, instead)
 
     return api
 
@@ -215,7 +147,7 @@ class ApiServer(uvicorn.Server):
         yield
 
 
-async def serve(api: FastAPI, listening: socket.socket) -> None:
+async def serve(api: ASGIApp, listening: socket.socket) -> None:
     """Serve until cancelled, then end open streams, close, and take a unix socket's name away."""
     path = listening.getsockname() if listening.family is socket.AF_UNIX else ""
     config = uvicorn.Config(
@@ -223,6 +155,7 @@ async def serve(api: FastAPI, listening: socket.socket) -> None:
         log_config=None,
         log_level="warning",
         access_log=False,
+        server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=1,
         ws="none",
@@ -243,26 +176,28 @@ def _take_name_away(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-def _translate_errors(api: FastAPI) -> None:
+def translate_errors(api: FastAPI) -> None:
+    """Every error of the application is told in the one form that `Refusal` describes."""
+
     @api.exception_handler(Declined)
     async def declined(_: Request, error: Declined) -> JSONResponse:
-        return _error(error.status, error.code, str(error), error.reasons, error.problems)
+        return error_answer(error.status, error.code, str(error), error.reasons, error.problems)
 
     @api.exception_handler(NotAuthorised)
     async def not_authorised(_: Request, error: NotAuthorised) -> JSONResponse:
         status = 403 if error.reason is LoginReason.ROLE else 401
-        return _error(status, f"login.{error.reason.name.lower()}", str(error))
+        return error_answer(status, f"login.{error.reason.name.lower()}", str(error))
 
     @api.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> JSONResponse:
         asked = f"{request.method} {request.url.path}: {error.detail}"
         if error.status_code == TOO_LONG:
-            return _error(TOO_LONG, "request", f"{asked}; send less")
-        return _error(error.status_code, "route", f"{asked}; ask for one that the API has")
+            return error_answer(TOO_LONG, "request", f"{asked}; send less")
+        return error_answer(error.status_code, "route", f"{asked}; ask for one that the API has")
 
     @api.exception_handler(StoreError)
     async def store_failed(_: Request, error: StoreError) -> JSONResponse:
-        return _error(503, "store", str(error))
+        return error_answer(503, "store", str(error))
 
     @api.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -277,10 +212,11 @@ def _translate_errors(api: FastAPI) -> None:
             }
             for found in error.errors()
         ]
-        return _error(422, "request", "the request is not as the API describes it", problems=problems)
+        return error_answer(422, "request", "the request is not as the API describes it", problems=problems)
 
 
-def _is_own_name(host: str | None) -> bool:
+def is_own_name(host: str | None) -> bool:
+    """Whether a Host header names this machine in a way that leads nowhere else."""
     try:
         name = urlsplit(f"//{host or ''}").hostname
     except ValueError:  # no name at all
@@ -294,8 +230,9 @@ def _secret(found: Any) -> bool:
     return not told or found["loc"][-1] in {"password", "second"}
 
 
-def _error(
+def error_answer(
     status: int, code: str, message: str, reasons: list[Any] | None = None, problems: list[Any] | None = None
 ) -> JSONResponse:
+    """An error in the one form that all have."""
     content = {"error": code, "message": message, "reasons": reasons or [], "problems": problems or []}
     return JSONResponse(content, status_code=status)

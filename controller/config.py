@@ -83,7 +83,7 @@ class StoreConfig(Table):
 
 
 class ApiConfig(Table):
-    """The programming interface and the web console, on a unix socket or on a TCP port."""
+    """The programming interface, on a unix socket or on a TCP port."""
 
     socket: FilePath | None = Field(
         None, description="Unix socket; instead of host and port.", examples=["picolase.sock"]
@@ -102,6 +102,30 @@ class ApiConfig(Table):
     def _stays_local(cls, host: str, info: ValidationInfo) -> str:
         if not info.data.get("allow_remote", True) and not is_loopback(host):
             raise ValueError("lets other machines connect; use '127.0.0.1', or set api.allow_remote = true")
+        return host
+
+
+class WebConfig(Table):
+    """The web console: a page for people, on a port of its own."""
+
+    enabled: bool = Field(True, description="Whether to serve it.")
+    allow_remote: bool = Field(False, description="Whether other machines may connect.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8756, ge=1, le=65_535, description="TCP port to listen on.")
+    simulator_control: FilePath | None = Field(
+        None,
+        description="Control socket of the simulator, for its panel on the page; no panel, if not set.",
+        examples=["run/control.sock"],
+    )
+    fleet: bool = Field(
+        False, description="Whether the page shows all lasers of the broker of [mqtt], which it only reads."
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _stays_local(cls, host: str, info: ValidationInfo) -> str:
+        if not info.data.get("allow_remote", True) and not is_loopback(host):
+            raise ValueError("lets other machines connect; use '127.0.0.1', or set web.allow_remote = true")
         return host
 
 
@@ -262,6 +286,7 @@ class Config(Table):
     device: DeviceConfig
     store: StoreConfig = Field(default_factory=StoreConfig)
     api: ApiConfig = Field(default_factory=ApiConfig)
+    web: WebConfig = Field(default_factory=WebConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     safety: SafetyConfig = Field(default_factory=SafetyConfig)

@@ -21,7 +21,7 @@ from controller.recorder import Event, Recorder
 from controller.report import Reporter, session_report
 from controller.second import Override, Second, TwoPersons
 from controller.session import Confirmed, Session
-from controller.store import EventKind, Role, Severity, Store, StoreWriter
+from controller.store import EventKind, OperatorRecord, Role, Severity, Store, StoreWriter
 from controller.subjects import Subjects
 from controller.tomlfile import TomlError
 from controller.training import ending
@@ -91,8 +91,12 @@ class Console:
             "name": operator.name,
             "role": operator.role.value,
             "idle_lock_s": self.logins.idle_lock_us // SECOND,
-            "training": ending(operator, self.logins.today()),
+            "training": self.training(operator),
         }
+
+    def training(self, operator: OperatorRecord) -> list[dict[str, Any]]:
+        """Which trainings of theirs have ended or end soon."""
+        return ending(operator, self.logins.today())
 
     async def who(self, token: str | None, role: Role, *, in_use: bool = True) -> Who:
         """Who holds the token, by what is on record of them now, if they have the role.

@@ -15,7 +15,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from controller.api import build_api, serve
 from controller.blackbox import BlackBox
@@ -24,7 +24,7 @@ from controller.checkpointer import Checkpointer
 from controller.commands import Commands
 from controller.config import Config
 from controller.console import Console
-from controller.ending import make_safe
+from controller.ending import close_records, make_safe
 from controller.fanout import Fanout
 from controller.heart import beat
 from controller.housekeeping import Housekeeper
@@ -35,12 +35,14 @@ from controller.metrics_page import MetricsPage
 from controller.openings import Openings
 from controller.operators import Logins
 from controller.publishers import Publishers
+from controller.reacting import react
 from controller.recorder import Event, Recorder
 from controller.report import Reporter
 from controller.sole_user import SoleUser
 from controller.store import EventKind, PulseRecord, Severity, Store, StoreWriter
 from controller.telling import Teller
 from controller.treatment import Treatment
+from controller.web.server import WebConsole
 from hal.drivers import load_driver
 from hal.errors import LaserError, PortError
 from hal.hooks import Hooks, fresh_nonce
@@ -51,10 +53,9 @@ from protocols.messages import Heartbeat, Message, PulseFlag, PulseReport, Statu
 from protocols.timing import MS, SECOND
 from safety.checkpoints import Signer
 from safety.freshness import Input
-from safety.reactions import LatchCleared, LatchSet, Note, Reaction, StopNow
+from safety.reactions import Reaction
 from safety.supervisor import Supervisor
 
-SHUT_DOWN_S: Final = 5.0  # [C] for each step of the ending: a stuck disk or broker must not keep the laser's
 _log = logging.getLogger(__name__)
 
 
@@ -210,6 +211,7 @@ class Daemon:
             lease=lambda: self.lease.report(now_us()),
             people=self.logins.report,
             mqtt=lambda: self.mqtt.health if self.mqtt else None,
+            web=lambda: self.web.health if self.web else None,
             wall_clock=wall_clock,
             now_us=now_us,
         )
@@ -239,6 +241,20 @@ class Daemon:
             react=self._react,
             now_us=now_us,
         )
+        self.web: WebConsole | None = None
+        if with_api and config.web.enabled:
+            self.web = WebConsole(
+                config.web,
+                config.mqtt,
+                console=self.console,
+                fanout=self.fanout,
+                writer=self.writer,
+                store_path=config.store.path,
+                boot=self.boot,
+                wall_clock=wall_clock,
+                now_us=now_us,
+                report=lambda text: self._note(EventKind.SYSTEM, Severity.WARNING, text),
+            )
         self._reconnect = Reconnect(
             config.device.url,
             load_driver(config.device.driver),
@@ -277,6 +293,8 @@ class Daemon:
                 }
                 if self.metrics is not None:
                     tasks["metrics"] = self.metrics.run()
+                if self.web is not None:
+                    tasks["web"] = self.web.run()
                 if api is not None:
                     local = self._config.api.loopback_only
                     tasks["api"] = serve(
@@ -313,23 +331,18 @@ class Daemon:
         self.end()
 
     async def _close(self, recording: asyncio.Task[None], publishing: asyncio.Task[None] | None) -> None:
-        """Everything reported is recorded, everything recorded is published, then the store is closed."""
         if self.commands.laser is not None:
             self.commands.laser.close()
         self._note(EventKind.SYSTEM, Severity.INFO, "the daemon ends")
-        draining = asyncio.create_task(self.recorder.drain(), name="drain")
-        await asyncio.wait({draining}, timeout=SHUT_DOWN_S)
-        draining.cancel()
-        recording.cancel()
-        await self.checkpointer.close(SHUT_DOWN_S)
-        self.teller.refresh(at_once=True)  # the last head goes out with the last state
-        if self.mqtt is not None and publishing is not None:
-            self.mqtt.stop()
-            await asyncio.wait({publishing}, timeout=SHUT_DOWN_S)
-            publishing.cancel()
-        await asyncio.wait({task for task in (recording, publishing) if task is not None})
-        closing = asyncio.create_task(self.writer.close(), name="close the store")
-        await asyncio.wait({closing}, timeout=SHUT_DOWN_S)
+        await close_records(
+            recording,
+            publishing,
+            recorder=self.recorder,
+            checkpointer=self.checkpointer,
+            teller=self.teller,
+            mqtt=self.mqtt,
+            writer=self.writer,
+        )
 
     # -- the laser's side, synchronous
 
@@ -362,21 +375,7 @@ class Daemon:
             self.commands.laser.heartbeat(heartbeat)
 
     def _react(self, reactions: list[Reaction]) -> None:
-        for reaction in reactions:
-            match reaction:
-                case StopNow(reason):
-                    self.treatment.trip(reason.text)
-                    self.commands.stop("supervisor", reason.text)
-                case LatchSet(latch):
-                    self.treatment.trip(latch.text)
-                    self.blackbox.trip(latch.text)
-                    body = {"latch": latch.id.value, "instance": latch.instance, "action": latch.action}
-                    self._note(EventKind.FAULT, Severity.ERROR, latch.text, body)
-                case LatchCleared(latch):
-                    self._note(EventKind.STATE, Severity.INFO, f"cleared: {latch.text}")
-                case Note(event, text):
-                    self._note(EventKind.STATE, Severity.INFO, text, {"event": event})
-                    self.blackbox.decided(event, text)
+        react(reactions, self.treatment, self.commands, self.blackbox, self._note)
 
     # -- what came of it
 

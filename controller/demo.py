@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from controller.client import ApiRefusal, Client, ClientError, Endpoint, NotReachable
 from controller.course import Course
-from controller.lateness import POLL_S, acknowledge_all, in_hand, only_late, take_up_again
+from controller.demo_found import Around, Found
+from controller.lateness import LATE_MAX, POLL_S, acknowledge_all, in_hand, only_late, take_up_again
 from controller.live import View, follow
 from controller.picture import Picture, latch_line, words
 from controller.plans import LoadedPlan
@@ -35,8 +36,8 @@ from controller.stage import (
     Stage,
     make_operator,
 )
-from controller.store import PulseRecord, Reader
-from controller.summary import Count, Summary, summarise
+from controller.store import Reader
+from controller.summary import Summary
 from controller.witnesses import SimulatorHands, Subscriber, WitnessError
 
 STEP_S: Final = 30.0  # [C] a second, on a machine that is not busy
@@ -44,7 +45,6 @@ WARM_UP_S: Final = 1_900.0  # the device itself gives up after 30 minutes of its
 CALIBRATION_S: Final = 120.0  # [C] thirty pulses at 10 Hz, whatever the machine
 SERIES_MARGIN: Final = 2.0  # [C] triggers may be skipped while the capacitor charges
 SETTLE_S: Final = 30.0  # [C] an outbox of a hundred messages takes a second
-LATE_MAX: Final = 20  # [C] trips by lateness; with more this computer is no place for a laser in real time
 
 
 class DemoFailed(Exception):
@@ -64,18 +64,6 @@ class DemoOptions:
     plan: LoadedPlan
     seed: int
     speed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was seen while all still ran."""
-
-    course: Course
-    status: Mapping[str, Any]
-    counter_before: int
-    pulse_number: int
-    true_before: Mapping[str, int]
-    true_after: Mapping[str, int]
 
 
 class Demo:
@@ -105,13 +93,25 @@ class Demo:
         self._client = Client(Endpoint(socket=places.api))
         self._hands = SimulatorHands(places.control)
         self.subscriber = Subscriber(f"{PREFIX}/{SITE}/{DEVICE_ID}")
+        self._tell: Callable[[Summary, Around], None] | None = None
+        self._broker_url = ""
 
-    async def run(self) -> Summary:
-        """Carry it out; raises DemoFailed, ChildEnded, ClientError or WitnessError. All have ended then."""
+    async def run(self, stay: Callable[[Summary, Around], None] | None = None) -> Summary:
+        """Carry it out; raises DemoFailed, ChildEnded, ClientError or WitnessError. All have ended then.
+
+        With `stay` all runs on after the plan: it is told how that went and where all is, and cancelling is
+        the ordinary end.
+        """
+        self._tell = stay
+        summary: Summary | None = None
         try:
             async with self._client, self._hands:
                 try:
                     found = await self._stage.unless_a_child_ends(self._treat())
+                    if stay is not None:
+                        summary = await asyncio.to_thread(self._conclude, found)
+                        stay(summary, self._around(found))
+                        await self._stay()
                 except BaseException:
                     await self._stop()
                     raise
@@ -121,11 +121,32 @@ class Demo:
                     await asyncio.gather(*self._helpers, return_exceptions=True)
         finally:
             statuses = await self._stage.end()
-        return await asyncio.to_thread(self._conclude, found, statuses)
+        if summary is None:  # only now: nobody has the database open any more
+            summary = await asyncio.to_thread(self._conclude, found)
+        return replace(summary, problems=(*summary.problems, *self._left_behind(statuses)))
+
+    async def _stay(self) -> None:
+        """Wait to be cancelled, then stop the laser; raises what ended a child or a helper before."""
+        self._view.note("everything runs on, with nobody at the footswitch; Ctrl-C ends it")
+        try:
+            await self._stage.unless_a_child_ends(self._helpers_end())
+        except asyncio.CancelledError:
+            await self._stop()
+
+    async def _helpers_end(self) -> None:
+        """Wait until a helper ends, which none should; raises what ended it."""
+        done, _ = await asyncio.wait(self._helpers, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+
+    def _around(self, found: Found) -> Around:
+        page = found.status.get("web") or {}
+        url = str(page.get("address")) if page.get("state") == "up" else None
+        return Around(self._broker_url, url, OPERATOR, self._password)
 
     # -- the treatment, step by step
 
-    async def _treat(self) -> _Found:
+    async def _treat(self) -> Found:
         await self._start()
         await self._bring_to_standby()
         await self._log_in()
@@ -133,7 +154,7 @@ class Demo:
         counter_before = int((await self._client.status())["books"]["device_counter"])
         true_before = await self._hands.pulses_true()
         course = await self._give(course)
-        return _Found(
+        return Found(
             course,
             await self._settled(),
             counter_before,
@@ -144,7 +165,8 @@ class Demo:
 
     async def _start(self) -> None:
         self._view.note("starting the MQTT broker, on this machine only")
-        broker, config = await self._stage.start_broker()
+        broker, config = await self._stage.start_broker(with_page=self._tell is not None)
+        self._broker_url = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
         self._view.say(_running(broker))
         await asyncio.to_thread(
             make_operator,
@@ -235,7 +257,7 @@ class Demo:
         self._view.note("arming: shutter, stop channels and monitors are proven, for two seconds at least")
         answer: Mapping[str, Any] = {}
         for _ in range(LATE_MAX):  # a moment's lateness may come between
-            await self._until("nothing is against arming", _nothing_against_arming, STEP_S)
+            await self._until("nothing is against arming", _may_arm, STEP_S)
             answer = await self._client.arm()
             if answer.get("outcome") != "refused":
                 break
@@ -358,41 +380,19 @@ class Demo:
 
     # -- the end
 
-    def _conclude(self, found: _Found, statuses: Mapping[str, int]) -> Summary:
-        """Read the database, now that nobody has it open, and compare."""
-        status, before = found.status, found.counter_before
-        serial = str(status["device"]["serial"])
-        counter = int(status["books"]["device_counter"])
-        with Reader.open(self._places.database) as reader:
-            recorded = reader.count_pulses(serial)
-            pulses: list[PulseRecord] = list(reader.session_pulses(found.course.session_id))
-            problems = [f"records: {fault}" for fault in reader.check()]
-        lit = {key: found.true_after[key] - found.true_before[key] for key in ("total", "aperture")}
-        published = self.subscriber.published
-        counts = (
-            Count("planned", str(self._options.file), None, self._plan.pulses),
-            Count("fired", "the device's counter, as the daemon read it", counter, counter - before),
-            Count(
-                "fired", "the device's non-volatile memory", found.pulse_number, found.pulse_number - before
-            ),
-            Count("true", "the plant: light that really was", found.true_after["total"], lit["total"]),
-            Count("recorded", str(self._places.database), recorded, len(pulses)),
-            Count("published", f"{self.subscriber.topic}/pulse", published(), published(after=before)),
-        )
-        expected = 0 if self._plan.rehearsal else self._plan.pulses
-        if lit["aperture"] != expected:
-            problems.append(f"{lit['aperture']} pulses left the aperture, {expected} should have")
-        if (state := (status.get("laser") or {}).get("state")) != "standby":
-            problems.append(f"the laser was left in {words(str(state))}, not in standby")
-        if self.subscriber.unreadable:
-            problems.append(f"{self.subscriber.unreadable} published messages could not be read")
-        problems += [f"{name} ended {ended_how(status)}" for name, status in statuses.items() if status]
+    def _conclude(self, found: Found) -> Summary:
+        options = self._options
+        return found.conclude(self._places.database, options.file, options.plan.plan, self.subscriber)
+
+    def _left_behind(self, statuses: Mapping[str, int]) -> list[str]:
+        """What is not in order now that all have ended."""
+        problems = [f"{name} ended {ended_how(status)}" for name, status in statuses.items() if status]
         if self._places.port.is_symlink():
             problems.append(f"the port {self._places.port} was left behind")
-        return summarise(counts, pulses, problems)
+        return problems
 
 
-def _nothing_against_arming(picture: Picture) -> bool:
+def _may_arm(picture: Picture) -> bool:
     return not picture.supervisor.get("arm_refusals", ["nothing is known"])
 
 

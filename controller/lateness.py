@@ -16,6 +16,7 @@ A fault of the device counts when it is `LATE_FAULT` and no other.
 
 LATE_FAULT: Final = "link_lost"
 POLL_S: Final = 0.1
+LATE_MAX: Final = 20  # [C] trips by lateness; with more this computer is no place for a laser in real time
 
 
 def only_late(status: Mapping[str, Any]) -> bool:

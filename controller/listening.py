@@ -18,7 +18,7 @@ class ListenError(Exception):
 
 def listen(config: ApiConfig) -> socket.socket:
     """The listening socket; raises ListenError."""
-    return _unix(config.socket) if config.socket is not None else _tcp(config.host, config.port)
+    return _unix(config.socket) if config.socket is not None else listen_tcp(config.host, config.port)
 
 
 def _unix(path: Path) -> socket.socket:
@@ -61,18 +61,20 @@ def _clear_away(path: Path) -> None:
     raise ListenError(f"api.socket = {path}: another daemon answers there; stop it, or use another path")
 
 
-def _tcp(host: str, port: int) -> socket.socket:
+def listen_tcp(host: str, port: int, table: str = "api") -> socket.socket:
+    """A listening TCP socket; raises ListenError, which names the keys of this table of the configuration."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ListenError(f"api.host = {host!r} is no address of this machine [{error.strerror}]") from error
+        text = f"{table}.host = {host!r} is no address of this machine [{error.strerror}]"
+        raise ListenError(text) from error
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
     except OSError as error:
         listening.close()
-        text = f"api.port = {port} on {host} cannot be used [{error.strerror}]"
+        text = f"{table}.port = {port} on {host} cannot be used [{error.strerror}]"
         raise ListenError(f"{text}: another program has it, or it is not allowed; choose another") from error
     listening.listen()
     return listening

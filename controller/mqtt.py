@@ -26,6 +26,7 @@ from controller.mqtt_stop import RemoteStop
 from controller.mqtt_tries import Tries
 from controller.store.errors import StoreError
 from controller.store.records import OutboxMessage
+from hal.time import now_us
 from protocols import payloads
 from protocols.payloads import Payload, Quality, encode
 from protocols.topics import (
@@ -40,6 +41,7 @@ from protocols.topics import (
 )
 
 REFRESH_S: Final = 5.0  # [P] state on change and every 5 s
+REPEAT_EACH: Final = 12  # [C] refreshes: what stands retained for long is said again each minute
 HEAD: Final = ("audit_index", "audit_hash")  # grows with each pulse: waits for the refresh
 STALE_S: Final = 2.5  # [C] the daemon tells state and samples once a second at the least: one may be late
 IN_FLIGHT: Final = 64  # [P] outbox messages published and not yet acknowledged
@@ -57,6 +59,7 @@ class MqttHealth:
     trouble: str | None  # in words; None: none
     sent: int
     samples_dropped: int
+    since_s: float  # so long it has been connected, or not
 
 
 class Beside(Protocol):
@@ -125,6 +128,7 @@ class MqttPublisher:
 
         self._version: str | None = None  # of MQTT, with which the broker was reached last
         self._connected = False
+        self._since_us = now_us()
         self._tries = Tries("MQTT", _log, stopping=self._stopping, jitter=jitter)
         self._sent = 0
         self._replaced = 0
@@ -134,7 +138,8 @@ class MqttPublisher:
         """How publishing stands now."""
         dropped = self._replaced + self._feed.dropped[Kind.TELEMETRY]
         trouble = self._tries.trouble
-        return MqttHealth(self._connected, str(trouble) if trouble else None, self._sent, dropped)
+        since_s = (now_us() - self._since_us) / 1e6
+        return MqttHealth(self._connected, str(trouble) if trouble else None, self._sent, dropped, since_s)
 
     def stop(self) -> None:
         """Ask `run` to publish what it has heard and what the outbox holds, to say goodbye, and to return."""
@@ -200,7 +205,8 @@ class MqttPublisher:
         try:
             await self._session()
         finally:
-            self._connected = False
+            if self._connected:
+                self._connected, self._since_us = False, now_us()
 
     async def _session(self) -> None:
         """Use one connection: return after a goodbye, or raise what ended it."""
@@ -247,6 +253,7 @@ class MqttPublisher:
         shown: dict[str, object] = {}
         loop = asyncio.get_running_loop()
         refresh_s = loop.time() + REFRESH_S
+        refreshed = 0
         while True:
             self._retained_news.clear()
             messages, cleared = [], []
@@ -270,16 +277,26 @@ class MqttPublisher:
                 await self._beside.keep(about, shown, partial(self._send_now, link))
             self._cleared.update(name for name in cleared if self._alarms[name] is None)
             if not self._connected:
-                self._connected, self._tries.trouble = True, self._tries.trouble if link.not_taken else None
+                self._connected, self._since_us = True, now_us()
+                self._tries.trouble = self._tries.trouble if link.not_taken else None
                 _log.info("MQTT %s: connected to %s:%d", link.version, self._config.host, self._config.port)
             if self._stopping.is_set():
                 return
             await happens(self._retained_news, max(0.0, refresh_s - loop.time()))
             if loop.time() >= refresh_s:
                 refresh_s = loop.time() + REFRESH_S
-                # A broker slow to notice our lost connection may have published its will after our birth.
-                for topic in (STATE, STATUS):
-                    shown.pop(self._tree.name(topic), None)
+                refreshed += 1
+                for again in self._again(refreshed):
+                    shown.pop(again, None)
+
+    def _again(self, refreshed: int) -> list[str]:
+        """Names of the topics that are to be said again, though nothing has changed."""
+        # A broker slow to notice our lost connection may have published its will after our birth.
+        names = [self._tree.name(topic) for topic in (STATE, STATUS)]
+        if refreshed % REPEAT_EACH == 0:  # somebody else may have written over it
+            told = [(topic, name) for topic, name, heard in self._retained() if heard is not None]
+            names += [self._tree.name(topic, name) for topic, name in told]
+        return names
 
     def _retained(self) -> list[tuple[Topic, str, _Heard | None]]:
         known = [(ABOUT, "", self._about), (STATE, "", self._state)]

@@ -217,6 +217,11 @@ class Logins:
             login.used_us = now_us
         return login.operator
 
+    def left_us(self, token: str) -> int:
+        """How long the login holds without use; nothing for one that there is not."""
+        login = self._logins.get(token)
+        return 0 if login is None else max(0, login.used_us + self.idle_lock_us - self._now_us())
+
     def logout(self, token: str) -> None:
         """Forget a token; one that is unknown is no error."""
         self._logins.pop(token, None)

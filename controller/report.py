@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from controller.calibrating import CalibrationKeeper
 from controller.commands import Commands
@@ -21,6 +21,8 @@ from protocols.payloads import utc_text
 from protocols.values import user_values
 from safety.freshness import Input, InputView
 from safety.supervisor import Supervisor
+
+WEB_OFF: Final = {"state": "off", "address": "", "trouble": None, "watchers": 0, "fleet": False}
 
 
 class Reporter:
@@ -42,6 +44,7 @@ class Reporter:
         lease: Callable[[], dict[str, Any] | None],
         people: Callable[[], dict[str, Any] | None],
         mqtt: Callable[[], MqttHealth | None],
+        web: Callable[[], dict[str, Any] | None],
         wall_clock: Callable[[], datetime],
         now_us: Callable[[], int],
     ) -> None:
@@ -59,6 +62,7 @@ class Reporter:
         self._lease = lease
         self._people = people
         self._mqtt = mqtt
+        self._web = web
         self._wall_clock = wall_clock
         self._now_us = now_us
 
@@ -71,6 +75,7 @@ class Reporter:
             "time": utc_text(self._wall_clock()),
             "boot": self._boot,
             "link": self._line(now_us),
+            "clock": self._clock(),
             "device": self._device(view),
             "laser": _aged(self._commands.status, view.inputs[Input.STATUS.value]),
             "telemetry": _aged(self.telemetry, view.inputs[Input.TELEMETRY.value]),
@@ -102,6 +107,7 @@ class Reporter:
                 for known_as, kind in self._commands.uncertain.items()
             ],
             "mqtt": self._broker(),
+            "web": self._web() or WEB_OFF,
             "store": {
                 "path": self._store_path,
                 "ok": store.quality.value == "good",
@@ -147,12 +153,23 @@ class Reporter:
     def _broker(self) -> dict[str, Any]:
         health = self._mqtt()
         if health is None:
-            return {"state": "off", "dropped": 0, "waiting": 0, "trouble": None}
+            return {"state": "off", "dropped": 0, "waiting": 0, "trouble": None, "since_s": None}
         return {
             "state": "up" if health.connected else "down",
             "trouble": health.trouble,
             "dropped": health.samples_dropped,
             "sent": health.sent,
+            "since_s": health.since_s,
+        }
+
+    def _clock(self) -> dict[str, Any]:
+        """How well the laser's time is known here: permits end by it."""
+        laser = self._commands.laser
+        error_us = None if laser is None else laser.clock.error_us
+        return {
+            "laser_known": error_us is not None,
+            "laser_error_ms": None if error_us is None else error_us / 1000,
+            "laser_drift_ppm": None if laser is None or error_us is None else laser.clock.drift_ppm,
         }
 
 

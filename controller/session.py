@@ -72,7 +72,7 @@ class Confirmed:
             worn, wanted = f"{self.eyewear_nm} nm", f"the plan's wavelength is {plan.wavelength_nm} nm"
             text = f"eyewear is confirmed for {worn}, {wanted}"
             action = "put the right eyewear on everybody, then confirm it"
-            reasons.append(Reason("confirm.eyewear", text, action))
+            reasons.append(Reason("confirm.eyewear_nm", text, action))
         if plan.service and not self.service:
             text = "the conditions of a service are not confirmed"
             reasons.append(Reason("confirm.service", text, "; ".join(SERVICE_CONDITIONS)))

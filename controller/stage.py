@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
@@ -100,12 +101,12 @@ class Stage:
         self.places = places
         self.children = Children()
 
-    async def start_broker(self) -> tuple[Child, Config]:
-        """Start the broker on a free port, and write the configuration that names it."""
+    async def start_broker(self, *, with_page: bool = False) -> tuple[Child, Config]:
+        """Start the broker on a free port, and write the configuration that names it, and the page's."""
         command = [*PYTHON, "controller.broker", "--port", "0", "--until-stdin-closes"]
         broker = await self.children.start(BROKER, command, self.places.folder / "broker.log")
         port = int(json.loads(await broker.first_line(START_S))["port"])
-        return broker, write_config(self.places, port)
+        return broker, write_config(self.places, port, _free_port() if with_page else None)
 
     async def start_laser(self, seed: int, speed: int) -> tuple[Child, str]:
         """Start the simulated laser; the text is what it says of itself."""
@@ -162,7 +163,15 @@ def make_operator(
         store.record_training(OPERATOR, wavelength_nm, expires, actor="demo", now_us=now_us)
 
 
-def write_config(places: Places, broker_port: int) -> Config:
+def _free_port() -> int:
+    """One that is free now; if somebody takes it before the daemon does, there is no page, and it says so."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def write_config(places: Places, broker_port: int, page_port: int | None = None) -> Config:
     """Write the demo's configuration and return it as the daemon will read it."""
 
     def text(path: Path) -> str:
@@ -170,6 +179,9 @@ def write_config(places: Places, broker_port: int) -> Config:
             str(path.absolute()), ensure_ascii=False
         )  # a JSON string is a TOML basic string too
 
+    page = "enabled = false"
+    if page_port is not None:
+        page = f"port = {page_port}\nsimulator_control = {text(places.control)}"
     written = f"""\
 # Written by `picolase demo`.
 [device]
@@ -180,6 +192,9 @@ path = {text(places.database)}
 
 [api]
 socket = {text(places.api)}
+
+[web]
+{page}
 
 [safety]
 # The most tolerant that is allowed: the demo shares its machine with whatever else runs there.

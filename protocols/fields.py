@@ -201,10 +201,19 @@ COUNT_MAX: Final = 2**63 - 1
 def to_user(name: str, value: Any) -> tuple[str, Any]:
     """Name and value in the user's units: (`pulse_energy_uj`, 173000) -> (`pulse_energy_mj`, 173.0)."""
     if type(value) is int:
-        for suffix, (user_suffix, divisor) in USER_UNITS.items():
-            if name.endswith(suffix):
-                return name.removesuffix(suffix) + user_suffix, value / divisor
+        user_name, divisor = _user_unit(name)
+        return (user_name, value / divisor) if divisor else (name, value)
     return name, value
+
+
+# The same some hundred names come with each pulse and Status.
+@functools.lru_cache(maxsize=4096)
+def _user_unit(name: str) -> tuple[str, float | None]:
+    """The name in the user's units and what to divide by; None where base and user's unit are the same."""
+    for suffix, (user_suffix, divisor) in USER_UNITS.items():
+        if name.endswith(suffix):
+            return name.removesuffix(suffix) + user_suffix, divisor
+    return name, None
 
 
 def from_user(name: str, value: float) -> tuple[str, int]:

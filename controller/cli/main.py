@@ -48,6 +48,7 @@ COMMANDS = {
     "report": ("report", "report"),
     "incident": ("incident", "incident"),
     "db": ("db", "db"),
+    "fleet": ("fleet", "fleet"),
     "mqtt": ("mqtt", "mqtt"),
     "audit": ("audit", "audit"),
     "exposure": ("exposure", "exposure"),

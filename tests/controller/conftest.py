@@ -1,6 +1,7 @@
 """The loop of these tests: an ordinary one, but virtual time for modules that say `VIRTUAL_TIME = True`."""
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -148,3 +149,11 @@ def store(clock: Clock) -> Iterator[Store]:
     with Store.in_memory(wall_clock=clock) as made:
         made.save_device(DeviceRecord(SERIAL, "PL-200", "1.0", True, {}, 0))
         yield made
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No two at once, in whichever worker they run."""
+    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

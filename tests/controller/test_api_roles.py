@@ -11,9 +11,9 @@ import pytest
 from starlette.routing import Route
 
 from controller.api import build_api
-from controller.store import Role
-from rig.stack import BEGAN, Stack
+from rig.stack import Stack
 from tests.controller.asking import CONFIRMED, PLAN_BODY
+from tests.controller.people_asking import ASKERS, IDLE_LOCK_S, become, interrupted_by_another
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.shows("REQ-045")
@@ -25,15 +25,6 @@ NO_ROLE = (403, "login.role")
 UNTRAINED = (403, "operator.training")
 TWO = (403, "second.needed")
 UNFINISHED = (409, "session.unfinished")
-
-# Who asks, in this order: somebody without a login; with a made-up one; a viewer; an operator; service; an
-# administrator; one who was idle too long; one who logged out; one who was barred while logged in; one who
-# got another password meanwhile; one locked out by wrong passwords after logging in; one whose training has
-# ended.
-ASKERS = (
-    *("nobody", "made-up", "viewer", "operator", "service", "administrator"),
-    *("idle", "logged-out", "disabled", "new-password", "locked-out", "expired"),
-)
 
 
 def everybody(verdict: Any) -> tuple[Any, ...]:
@@ -93,8 +84,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "/effects/resolve": {"effect": 1},
     "/effects/correct": {"effect": 1, "reason": "not_there"},
 }
-ROLES = {"viewer": Role.VIEWER, "service": Role.SERVICE, "administrator": Role.ADMINISTRATOR}
-IDLE_LOCK_S = 60
 
 
 @dataclass
@@ -123,44 +112,11 @@ async def asker(kind: str) -> AsyncIterator[Asker]:
     """Somebody of this kind before a laser whose session somebody else has left interrupted."""
     async with Stack(safety={"idle_lock_s": IDLE_LOCK_S}) as stack:
         await interrupted_by_another(stack)
-        headers = await become(stack, kind)
+        token = await become(stack, kind)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         transport = httpx.ASGITransport(app=build_api(stack.daemon.console))
         async with httpx.AsyncClient(transport=transport, base_url="http://d", headers=headers) as http:
             yield Asker(stack, http)
-
-
-async def interrupted_by_another(stack: Stack) -> None:
-    await stack.settled()
-    who, console = await stack.login("olga"), stack.daemon.console
-    await console.acknowledge(who, [(latch.id.value, latch.instance) for latch in stack.latches])
-    await console.open_session(who, PLAN_BODY["text"], "plan", 755, checklist=True)
-    await console.stop("olga", "a test")
-    await stack.until(lambda: stack.daemon.treatment.session is None, "the session interrupted")
-    console.logout(who.token)
-
-
-async def become(stack: Stack, kind: str) -> dict[str, str]:
-    """Do to anna what makes her one of the kind; returns her header."""
-    if kind == "nobody":
-        return {}
-    if kind == "made-up":
-        return {"Authorization": "Bearer made-up"}
-    who, store = await stack.login("anna", ROLES.get(kind, Role.OPERATOR)), stack.store
-    assert store is not None
-    match kind:
-        case "idle":
-            await asyncio.sleep(IDLE_LOCK_S)
-        case "logged-out":
-            stack.daemon.console.logout(who.token)
-        case "disabled":
-            store.deactivate_operator("anna", actor="root", now_us=0)
-        case "new-password":
-            store.update_password("anna", "another", actor="root", now_us=0)
-        case "locked-out":
-            store.note_login("anna", accepted=False, failed_logins=5, now_us=0)
-        case "expired":
-            store.record_training("anna", 755, BEGAN, actor="root", now_us=0)
-    return {"Authorization": f"Bearer {who.token}"}
 
 
 def test_every_route_of_the_daemon_is_in_the_table() -> None:

@@ -48,7 +48,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         *("user add", "user list", "user password", "user remove", "user train"),
         *("user disable", "user enable", "user unlock"),
         *("incident list", "incident show", "db backup", "db migrate", "db check", "audit verify"),
-        *("audit export", "audit key", "audit rotate", "report", "mqtt purge"),
+        *("audit export", "audit key", "audit rotate", "report", "mqtt purge", "fleet"),
         *("sim", "faults", "simulate", "campaign", "capture", "replay", "diff", "vcd", "trace"),
     }
     groups = {"", "config", "plan", "course", "user", "incident", "db", "audit", "mqtt"}

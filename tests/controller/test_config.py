@@ -100,6 +100,7 @@ BOUNDS = [
     ("device", "baud", 115_200, 4_000_000),
     ("store", "retention_days", 30, 36_500),
     ("api", "port", 1, 65_535),
+    ("web", "port", 1, 65_535),
     ("mqtt", "port", 1, 65_535),
     ("mqtt", "telemetry_hz", 0.1, 10.0),
     ("safety", "status_max_age_ms", 150, 500),
@@ -209,15 +210,17 @@ def test_a_port_that_cannot_be_opened_is_refused(url: str) -> None:
     assert set(problems(f'[device]\nurl = "{url}"\n')) == {"device.url"}
 
 
+@pytest.mark.parametrize("table", ["api", "web"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_an_address_of_this_machine_needs_no_leave(host: str) -> None:
-    assert accepted(f'{DEVICE}[api]\nhost = "{host}"\n')
+def test_an_address_of_this_machine_needs_no_leave(host: str, table: str) -> None:
+    assert accepted(f'{DEVICE}[{table}]\nhost = "{host}"\n')
 
 
+@pytest.mark.parametrize("table", ["api", "web"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "laser.example", "localhost.example"])
-def test_an_address_others_can_reach_needs_leave(host: str) -> None:
-    assert not accepted(f'{DEVICE}[api]\nhost = "{host}"\n')
-    assert accepted(f'{DEVICE}[api]\nallow_remote = true\nhost = "{host}"\n')
+def test_an_address_others_can_reach_needs_leave(host: str, table: str) -> None:
+    assert set(problems(f'{DEVICE}[{table}]\nhost = "{host}"\n')) == {f"{table}.host"}
+    assert accepted(f'{DEVICE}[{table}]\nallow_remote = true\nhost = "{host}"\n')
 
 
 def test_what_belongs_together_is_set_together() -> None:

@@ -269,6 +269,21 @@ async def test_without_mqtt_nothing_else_changes(stack: Stack) -> None:
     assert stack.truth.aperture == 3
 
 
+async def test_how_well_the_laser_s_clock_is_known_is_told_and_with_its_line_it_is_unknown(
+    stack: Stack,
+) -> None:
+    await stack.settled()
+    await asyncio.sleep(30)
+    clock = stack.daemon.reporter.report()["clock"]
+    assert clock["laser_known"]
+    assert 0 < clock["laser_error_ms"] < 20
+    assert abs(clock["laser_drift_ppm"]) < 500
+    stack.line.unplug()
+    await stack.until(lambda: stack.daemon.commands.laser is None, "the line noticed as gone")
+    clock = stack.daemon.reporter.report()["clock"]
+    assert clock == {"laser_known": False, "laser_error_ms": None, "laser_drift_ppm": None}
+
+
 @pytest.mark.shows("REQ-034")
 async def test_a_broker_that_is_away_touches_no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hopeless(_: MqttPublisher) -> None:

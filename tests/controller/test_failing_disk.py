@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.daemon import SHUT_DOWN_S
+from controller.ending import SHUT_DOWN_S
 from controller.store import Store, StoreFull
 from rig.stack import Stack, plan_text
 from safety.latches import LatchId

@@ -246,4 +246,8 @@ async def test_one_who_publishes_on_every_topic_changes_nothing(broker_port: int
         bench.tell(Kind.PULSE)
         async with asyncio.timeout(PATIENCE_S):
             await bench.outbox.empty.wait()
-        assert bench.publisher.health.connected
+        health = bench.publisher.health
+        assert health.connected
+        assert 0 <= health.since_s < 60
+    assert not bench.publisher.health.connected
+    assert bench.publisher.health.since_s < 60  # counted anew

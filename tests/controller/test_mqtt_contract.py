@@ -89,3 +89,17 @@ def test_the_words_that_the_contract_lists_are_the_ones_there_are() -> None:
     assert set(next(f for f in STAMP_FIELDS if f.name == "q").values) == {q.value for q in Quality}
     names = {field.name for field in (*STAMP_FIELDS, *STATUS.fields)}
     assert all({*form.fields} | {name for name, _ in form.fixed} <= names for form in STATUS.forms)
+
+
+async def test_what_stands_retained_is_said_again_each_minute_and_what_is_cleared_is_not(tape: Tape) -> None:
+    async with Stack(mqtt={"enabled": True}) as stack:
+        await stack.settled()
+        await asyncio.sleep(5)
+        tape.got.clear()
+        await asyncio.sleep(2 * 60 + 5)
+        got = list(tape.got)
+    said = Counter(message.topic.removeprefix(ROOT) for message in got)
+    assert said["about"] == 2
+    assert said["alarm/host-start-up"] == 2, "nobody has acknowledged it"
+    assert [name for name in said if name.startswith("alarm/")] == ["alarm/host-start-up"]
+    assert all(message.payload for message in got)

@@ -112,7 +112,7 @@ async def test_the_checklist_of_a_treatment_is_none_for_a_service(
                 await stack.login(), SHORT, "plan", eyewear_nm, checklist, service=service
             )
         codes = {reason["code"] for reason in declined.value.reasons}
-        assert codes == {"confirm.service"} if not service else {"confirm.eyewear"}
+        assert codes == {"confirm.service"} if not service else {"confirm.eyewear_nm"}
         assert stack.reader.sessions() == []
 
 
@@ -122,7 +122,7 @@ def test_each_kind_of_plan_needs_its_own_confirmation_and_no_other() -> None:
         for checklist in (True, False):
             for serves in (True, False):
                 confirmed = Confirmed.of(eyewear_nm, checklist, serves)
-                eyewear = {"confirm.eyewear"} - ({"confirm.eyewear"} if eyewear_nm == 755 else set())
+                eyewear = {"confirm.eyewear_nm"} - ({"confirm.eyewear_nm"} if eyewear_nm == 755 else set())
                 for plan, said, codes in (
                     (service, serves, {"confirm.service"}),
                     (treatment, checklist, {f"confirm.{key}" for key in ITEMS}),
