@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from protocols.faults import FAULTS
 from protocols.fields import FieldError, to_user
@@ -28,13 +29,15 @@ from protocols.topics import (
     SCHEMA,
     STATE,
     TELEMETRY,
+    TOPICS,
     UNITS,
     FieldType,
     Topic,
-    TopicField,
     alarm_id,
     interlock_field,
 )
+
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 Scalar = str | int | float | bool | None
 Payload = Mapping[str, Scalar]
@@ -94,7 +97,7 @@ def utc_text(moment: datetime) -> str:
 
 def encode(payload: Payload) -> bytes:
     """The payload as it stands on the wire: UTF-8 JSON, no blanks; raises ValueError for NaN and infinity."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _to_json(payload).encode()
 
 
 def birth_payload(boot: str, wall_time: datetime) -> Payload:
@@ -228,7 +231,12 @@ def reply_payload(
 
 def _fill(topic: Topic, facts: Mapping[str, object], stamp: Stamp) -> Payload:
     """Every declared field, in declared order; what is not known is null, what is not declared stays out."""
-    return stamp.fields() | {field.name: _scalar(field, facts.get(field.name)) for field in topic.fields}
+    told = stamp.fields()
+    known = facts.get
+    for name, as_json in _TOLD_AS[topic.suffix]:
+        value = known(name)
+        told[name] = None if value is None else as_json(value)
+    return told
 
 
 def _of_message(message: Message) -> dict[str, object]:
@@ -236,18 +244,34 @@ def _of_message(message: Message) -> dict[str, object]:
 
 
 def _in_user_units(values: Mapping[str, object]) -> dict[str, object]:
-    return dict(to_user(RENAMED.get(name, name), value) for name, value in values.items())
+    return dict([to_user(RENAMED.get(name, name), value) for name, value in values.items()])
 
 
-def _scalar(field: TopicField, value: object) -> Scalar:
-    """The value as the field's JSON type; null for what is no such value, as NaN and infinity are none."""
-    if field.type is FieldType.FLAG:
-        return bool(value) if isinstance(value, int) and value in (0, 1) else None
-    if field.type is FieldType.NUMBER:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return value if is_number else None  # type: ignore[return-value]  # narrowed by is_number
+# Each gives the value as a field's JSON type; null for what is no such value, as NaN and infinity are none.
+
+
+def _flag(value: object) -> Scalar:
+    return bool(value) if isinstance(value, int) and value in (0, 1) else None
+
+
+def _number(value: object) -> Scalar:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> Scalar:
+    if isinstance(value, str):
+        return value
     if isinstance(value, enum.Enum):
         return value.name.lower()
-    if isinstance(value, Collection) and not isinstance(value, str):
+    if isinstance(value, Collection):
         return ",".join(member.name.lower() for member in sorted(value) if isinstance(member, enum.Enum))
-    return value if isinstance(value, str) else None
+    return None
+
+
+_AS: Final = {FieldType.FLAG: _flag, FieldType.NUMBER: _number, FieldType.TEXT: _text}
+# Looked up once: ten pulses a second, and a thousand after an outage, are told field by field.
+_TOLD_AS: Final = {
+    topic.suffix: tuple((field.name, _AS[field.type]) for field in topic.fields) for topic in TOPICS.values()
+}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from controller.store.errors import PulseConflict, RecordRefused
 from controller.store.outbox import OutboxReads, OutboxWrites
 from controller.store.pulse_row import COLUMNS, row_of, told
-from controller.store.records import HOST_FIELDS, DeviceRecord, PulseRange, PulseRecord, moment
+from controller.store.records import HOST_FIELDS, DeviceRecord, PulseRange, PulseRecord, SessionState, moment
 from controller.store.sessions import SessionReads, SessionWrites
 from safety.audit import canonical_json
 
@@ -229,33 +229,37 @@ class PulseWrites(PulseReads, SessionWrites, OutboxWrites):
             if differing := _differing(kept, pulse):
                 raise PulseConflict(pulse.device_serial, pulse.pulse_number, differing)
             return False
-        if pulse.session_id is not None:
-            self._count_in_session(pulse)
+        given = pulse.session_id is not None and self._count_in_session(pulse, pulse.session_id)
         body_json = told(row)
         self._append_audit(_AUDIT_KIND, f"device:{pulse.device_serial}", body_json, now_us=pulse.mono_us)
         self._outbox_put("pulse", body_json)
+        if given and pulse.session_id is not None:
+            self.move_session(pulse.session_id, SessionState.DONE, actor="daemon", now_us=pulse.mono_us)
         return True
 
-    def _count_in_session(self, pulse: PulseRecord) -> None:
-        counted = self._run(
+    def _count_in_session(self, pulse: PulseRecord, session_id: str) -> bool:
+        """Count it; whether it was the last one of a session whose trip was recorded before it."""
+        counted = self._row(
             "UPDATE treatment_session SET delivered_pulses = delivered_pulses + ?, "
             "unknown_pulses = unknown_pulses + ?, energy_mj = energy_mj + ?, dose_j_cm2 = dose_j_cm2 + ? "
-            "WHERE id = ? AND device_serial = ?",
+            "WHERE id = ? AND device_serial = ? "
+            "RETURNING state = 'interrupted' AND delivered_pulses >= planned_pulses",
             (
                 int(pulse.delivered),
                 int(pulse.unknown),
                 pulse.delivered_energy_mj,
                 pulse.fluence_j_cm2 if pulse.delivered else 0.0,
-                pulse.session_id,
+                session_id,
                 pulse.device_serial,
             ),
         )
-        if not counted:
+        if counted is None:
             raise RecordRefused(
-                f"session {pulse.session_id!r} is not one of device {pulse.device_serial}",
+                f"session {session_id!r} is not one of device {pulse.device_serial}",
                 "record the pulse under a session of its own device, or under none",
                 path=self.path,
             )
+        return bool(counted[0])
 
 
 def _differing(kept: PulseRecord, new: PulseRecord) -> dict[str, tuple[object, object]]:

@@ -35,9 +35,7 @@ BEAT_US: Final = 500 * MS  # [D] a third of the 1.5 s within which the page says
 STATUS_US: Final = SECOND  # as often as the state is told without a change
 STATUS_PAUSE_US: Final = 50 * MS  # [D] each pulse changes the state twice: so often, and no oftener, at 10 Hz
 
-DIGITS_MAX: Final = (
-    18  # of the number in an id: as many as there can ever be, and none that take long to read
-)
+DIGITS_MAX: Final = 18  # of the number in an id: as many as there can ever be, none that take long to read
 
 WATCHING: Final = "web-live"
 """The subscription that is there only while somebody watches."""
@@ -196,10 +194,7 @@ class Watch:
         if last_event_id:
             boot, _, number = last_event_id.rpartition("-")
             known = (
-                boot == events.boot
-                and number.isascii()
-                and number.isdigit()
-                and len(number) < len(str(2**63))
+                boot == events.boot and number.isascii() and number.isdigit() and len(number) <= DIGITS_MAX
             )
             if known and int(number) <= events.last:
                 self._seen = int(number)

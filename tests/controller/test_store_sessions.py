@@ -92,3 +92,39 @@ def test_what_can_be_resumed_is_the_newest_unfinished_session(store: Store, cloc
     assert resumable() is None
     with pytest.raises(RecordRefused, match="s9"):
         store.session("s9")
+
+
+def test_an_interrupted_session_is_done_once_its_last_pulse_is_on_record(store: Store) -> None:
+    """The trip may be recorded before the report of the last pulse, which was on its way."""
+    opened(store, "s1", planned=2)
+    store.record_pulses([pulse(1, "s1")])
+    store.move_session("s1", SessionState.INTERRUPTED, actor="daemon", now_us=1)
+    store.record_pulses([pulse(2, "s1")])
+    session = store.session("s1")
+    assert (session.state, session.delivered_pulses) == (SessionState.DONE, 2)
+    assert session.ended is not None
+    assert [kind for kind, _, _ in audited(store)][-2:] == ["pulse", "session.done"]
+    assert audited(store)[-1][1:] == (
+        "daemon",
+        {"id": "s1", "from": "interrupted", "delivered_pulses": 2, "unknown_pulses": 0},
+    )
+    assert store.check() == []
+
+
+@pytest.mark.parametrize("state", [SessionState.OPEN, SessionState.ABANDONED])
+def test_the_last_pulse_moves_no_other_session(store: Store, state: SessionState) -> None:
+    opened(store, "s1", planned=1)
+    if state is not SessionState.OPEN:
+        store.move_session("s1", state, actor="ann", now_us=1)
+    store.record_pulses([pulse(1, "s1")])
+    assert store.session("s1").state is state
+
+
+def test_an_interrupted_session_with_pulses_left_stays_to_be_resumed(store: Store) -> None:
+    opened(store, "s1", planned=3)
+    store.move_session("s1", SessionState.INTERRUPTED, actor="daemon", now_us=1)
+    store.record_pulses([pulse(1, "s1"), pulse(2, "s1")])
+    assert store.session("s1").state is SessionState.INTERRUPTED
+    resumable = store.resumable_session(SERIAL)
+    assert resumable is not None
+    assert resumable.id == "s1"
