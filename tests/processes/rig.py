@@ -6,6 +6,7 @@ the daemon. A laser that a busy machine trips is armed again: what is to be show
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 from controller.client import ApiRefusal
 from controller.processes import Child
@@ -124,7 +127,12 @@ class Rig(Waiting):
     async def start_daemon(self) -> Child:
         """Start the daemon and wait until it answers."""
         self.daemon = await self.launch_daemon()
-        await self.until("the daemon answers", lambda _: True, START_S)
+        answer = asyncio.create_task(self.until("the daemon answers", lambda _: True, START_S))
+        await asyncio.wait({answer, self.daemon.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if self.daemon.ended.done():
+            answer.cancel()
+            pytest.fail(f"{self.daemon.failure()}: {self.daemon.failure().log_tail()}")
+        await answer
         return self.daemon
 
     async def launch_daemon(self, prefix: tuple[str, ...] = ()) -> Child:

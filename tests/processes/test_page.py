@@ -63,8 +63,6 @@ async def window(chromium: Any, address: str, *allowed: str) -> AsyncIterator[An
 @pytest.fixture
 async def address(rig: Rig, free_port: int) -> str:
     """Everything started, in STANDBY, nothing latched; where its page is."""
-    # The most tolerant that is allowed: a browser draws on the processor that all of this shares.
-    rig.settings += "[safety]\nloop_lag_max_ms = 150\nstatus_max_age_ms = 500\n"
     rig.settings += f'[web]\nport = {free_port}\nsimulator_control = "laser.sock"\n'
     await rig.start()
     address = f"http://127.0.0.1:{free_port}/"
