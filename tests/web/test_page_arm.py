@@ -45,44 +45,43 @@ def test_arm_is_held_by_a_key_too(daemon: StandIn, browser: Any, key: str) -> No
         assert len(daemon.asked_for("/act/arm")) == 1
 
 
-def begin_to_hold(page: Any, *, by_key: bool) -> None:
-    """Press ARM, and again if the page, whose time is held, had just taken the leap for a silence."""
-    for _ in range(40):
-        if by_key:
-            page.locator("#arm").focus()
-            page.keyboard.down(" ")
-        else:
-            page.locator("#arm").hover(force=True)
-            page.mouse.down()
-        try:
-            expect(page.locator("#arm-word")).to_have_text("Keep holding to ARM", timeout=500)
-            return
-        except AssertionError:
-            page.keyboard.up(" ")
+def press_and_let_go(page: Any, way: str) -> float:
+    """Press ARM and let go of it at once; for how long it was held at most, in ms of the page."""
+    before = page.evaluate("performance.now()")
+    if way in {"blur", "key"}:
+        page.locator("#arm").focus()
+        page.keyboard.down(" ")
+    else:
+        page.locator("#arm").hover()
+        page.mouse.down()
+    match way:
+        case "up":
             page.mouse.up()
-            page.clock.run_for(100)  # slower than the beats come: nothing grows stale by it
-    pytest.fail("ARM could never be held")
+        case "leave":
+            page.mouse.move(5, 5)
+        case "blur":
+            page.locator("#standby").focus()
+        case "key":
+            page.keyboard.up(" ")
+    held_ms: float = page.evaluate("performance.now()") - before
+    return held_ms
 
 
 @pytest.mark.parametrize("way", ["up", "leave", "blur", "key"])
 def test_arm_is_not_asked_for_when_let_go_too_early(daemon: StandIn, browser: Any, way: str) -> None:
-    with opened(browser, daemon.address, before=clocked) as page:
-        expect(page.locator("#arm")).to_be_enabled()
-        still(page)
-        begin_to_hold(page, by_key=way in {"blur", "key"})
-        page.clock.run_for(900)
-        match way:
-            case "up":
-                page.mouse.up()
-            case "leave":
-                page.mouse.move(5, 5)
-            case "blur":
-                page.locator("#standby").focus()
-            case "key":
-                page.keyboard.up(" ")
+    with opened(browser, daemon.address) as page:
+        for _ in range(50):
+            expect(page.locator("#arm")).to_be_enabled()
+            asked = len(daemon.asked_for("/act/arm"))
+            if press_and_let_go(page, way) < 900:
+                break
+            page.mouse.up()  # this machine was too slow for a short press: once more
+            page.keyboard.up(" ")
+        else:
+            pytest.fail("this machine is too slow to press a key for less than a second")
         expect(page.locator("#act-told")).to_have_text("not held to its end: not armed")
-        page.clock.run_for(1200)
-        assert daemon.asked_for("/act/arm") == []
+        page.wait_for_timeout(1_200)
+        assert len(daemon.asked_for("/act/arm")) == asked
 
 
 def test_arm_is_let_go_of_when_what_is_shown_grows_stale(daemon: StandIn, browser: Any) -> None:
